@@ -1,0 +1,49 @@
+"""Session hooks only: one drill, one journal line, one report, one exit code."""
+
+from collections.abc import Generator
+
+import pytest
+
+pytest_plugins = ["fixtures.rows"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a command line that contradicts itself."""
+    if config.option.apply and config.option.dry_run:
+        raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin the drill, if rows of the runbook were collected and are going to run."""
+    from fixtures.session import KEY, DrillSession
+
+    rows = {marker.args[0] for item in session.items if (marker := item.get_closest_marker("drill"))}
+    option = session.config.option
+    if not rows or option.collectonly or option.setuponly or option.setupplan:
+        return
+    if not option.env_file and not option.sandbox:
+        raise pytest.UsageError("--env-file PATH is required: the service's env file (or --sandbox to try the drill)")
+    session.config.stash[KEY] = DrillSession(session.config, frozenset(rows))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Run no further row of a drill that was refused."""
+    from fixtures.session import KEY
+
+    drill = item.config.stash.get(KEY, None)
+    if drill is not None and drill.refused:
+        pytest.skip("the drill was refused")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Write report and journal after everybody else is done, and give the drill's exit code."""
+    from fixtures.session import KEY
+
+    try:
+        return (yield)
+    finally:
+        drill = session.config.stash.get(KEY, None)
+        if drill is not None:
+            drill.finish(session)

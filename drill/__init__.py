@@ -1,0 +1,1 @@
+"""The rollback drill: honest checks, safe edits, comparison and purge, evidence. Knows no pytest."""

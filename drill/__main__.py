@@ -1,0 +1,79 @@
+"""``python -m drill``: look at the journal of past drills."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from drill.journal.log import JOURNAL_FILE
+from drill.verdict import EXIT_USAGE
+
+DEFAULT_JOURNAL = Path("artifacts", JOURNAL_FILE)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is exit code 4 here as everywhere in the drill."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 all is well, 1 it is not, 4 wrong usage or no such file."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        print(f"cannot read {error.filename}: {reason}; give an existing file", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m drill", description="Look at past drills.")
+    topics = parser.add_subparsers(required=True, metavar="TOPIC")
+    _add_journal(topics.add_parser("journal", help="the log with one line per drill"))
+    return parser
+
+
+def _add_journal(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    checker = actions.add_parser("verify", help="check that no line was changed, added or taken out of the middle")
+    checker.add_argument("--schema", action="store_true", help="also check every entry against the JSON Schema (slow)")
+    checker.set_defaults(command=_verify)
+    shower = actions.add_parser("show", help="the last drills as a table")
+    shower.add_argument("--last", type=int, default=20, metavar="N", help="how many (default 20)")
+    shower.add_argument("--json", action="store_true", help="the lines as they are")
+    shower.set_defaults(command=_show)
+    for action in (checker, shower):
+        action.add_argument("--path", type=Path, default=DEFAULT_JOURNAL, help=f"default {DEFAULT_JOURNAL}")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from drill.journal.verify import verify
+
+    result = verify(arguments.path, schema=arguments.schema)
+    print(result.summary())
+    for violation in result.invalid:
+        print(violation)
+    return 0 if result.ok else 1
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from drill.journal.show import last_lines, table
+
+    lines = last_lines(arguments.path, arguments.last)
+    for line in lines if arguments.json else table(lines):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""After the rollback: is the service still where it was put, and is everything else silent."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from drill.checks.history import last_success
+from drill.checks.silence import doubts, judge_silence, short
+from drill.context import Drill
+from drill.http import Reply
+from drill.metrics.snapshot import Delta
+from drill.observation import Window
+from drill.record import Evidence, Scalar
+from drill.stats import quantile, quantile_bounds, ratio_bounds
+from drill.steps.flags import SHADOW, judge_backend
+from drill.verdict import Verdict, worst
+
+INTERNAL = "/internal/retrieval/"
+OUTBOX = "retrieval_dual_write_outbox_size"
+NOISE = 0.05
+"""Share of the SLO below which a change of latency is noise: a median of 3 ms that becomes 4 ms is not unstable."""
+
+
+def endpoints(drill: Drill, _window: Window) -> Evidence:
+    """Ask every ``/internal/retrieval/*`` endpoint of every instance, found through ``/openapi.json`` if it is served.
+
+    GET endpoints are asked; search and embed get a real request; of others, which may write, only OPTIONS is asked.
+    """
+    problems: list[str] = []
+    detail: dict[str, Scalar] = {}
+    for instance in drill.service.instances:
+        for path, methods in _listed(drill, instance).items():
+            reply = _ask(drill, instance, path, methods)
+            detail[f"{short(instance)}{path}"] = reply.seen() if reply.error else f"HTTP {reply.status}"
+            if not _answers(reply):
+                problems.append(f"{short(instance)}{path}: {reply.seen()}")
+    value = len(detail) - len(problems)
+    seen = Evidence(Verdict.NOT_RUN, "", value, "==", len(detail), unit=" endpoints", detail=detail)
+    return seen.judged(Verdict.FAIL, "; ".join(problems)) if problems else seen.judged(Verdict.PASS, f"{value} answer")
+
+
+def _listed(drill: Drill, instance: str) -> Mapping[str, set[str]]:
+    """Return path -> methods of the internal endpoints: those of the configuration, and those the service lists."""
+    settings = drill.config.service
+    found = {settings.search_path: {"post"}, settings.embed_path: {"post"}}
+    listed = drill.client.get(instance + "/openapi.json").json()
+    paths = listed.get("paths") if isinstance(listed, dict) else None
+    for path, operations in (paths if isinstance(paths, dict) else {}).items():
+        if path.startswith(INTERNAL) and "{" not in path and isinstance(operations, dict):
+            found.setdefault(path, set()).update(str(method).lower() for method in operations)
+    return found
+
+
+def _ask(drill: Drill, instance: str, path: str, methods: set[str]) -> Reply:
+    settings = drill.config.service
+    if path == settings.search_path:
+        tenant, query = drill.queries[0]
+        return drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
+    if path == settings.embed_path:
+        return drill.client.post(instance + path, {"texts": ["rollback drill"]})
+    return drill.client.request("GET" if "get" in methods else "OPTIONS", instance + path)
+
+
+def _answers(reply: Reply) -> bool:
+    """Whether an endpoint is there and well; 405 to OPTIONS says that it is there for another method."""
+    return reply.ok or (not reply.error and reply.status in {204, 405, 422})
+
+
+def primary_latency(drill: Drill, window: Window) -> Evidence:
+    """Judge that latency is stable inside the window, and against the last successful drill of this env."""
+    slo = drill.config.slo
+    probes = [(r.due, r.latency_s * 1000) for r in drill.prober.results(window.first.ended, window.last.began) if r.ok]
+    half = len(probes) // 2
+    early, late = ([value for _, value in part] for part in (probes[:half], probes[half:]))
+    if len(probes) < slo.min_requests:
+        reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
+        return Evidence(Verdict.INCONCLUSIVE, reason, samples=len(probes), window_s=window.seconds)
+    bars = (("P50", 0.5, slo.max_p50_ratio, slo.p50_ms), ("P95", 0.95, slo.max_p95_ratio, slo.p95_ms))
+    detail: dict[str, Scalar] = {}
+    for third in range(3):
+        part = sorted(value for _, value in probes[third * len(probes) // 3 : (third + 1) * len(probes) // 3])
+        for name, q, _, _ in bars:
+            detail[f"{name} ms in third {third + 1}"] = round(quantile(part, q), 2)
+    parts = [_stable(name, early, late, q, ratio, limit) for name, q, ratio, limit in bars]
+    parts += [_as_last_time(drill, name, late, q, ratio, limit, detail) for name, q, ratio, limit in bars]
+    parts.append(doubts(window, ("retrieval_latency_seconds",)))
+    final = worst(part[0] for part in parts)
+    reason = "; ".join(text for part, text in parts if part is final and text)
+    medians = [round(quantile(sorted(part), 0.5), 2) for part in (early, late)]
+    threshold = round(max(medians[0] * slo.max_p50_ratio, medians[0] + NOISE * slo.p50_ms), 2)
+    return Evidence(final, reason, medians[1], "<=", threshold, len(probes), window.seconds, " ms", detail)
+
+
+def _stable(
+    name: str, early: list[float], late: list[float], q: float, ratio: float, limit: float
+) -> tuple[Verdict, str]:
+    """Judge the later half against the earlier one by the three-way rule (METRICS.md, A4)."""
+    low, high = ratio_bounds(early, late, q)
+    old, new = quantile(sorted(early), q), quantile(sorted(late), q)
+    text = f"{name} {old:.1f} ms, then {new:.1f} ms"
+    if low > ratio and new - old > NOISE * limit:
+        return Verdict.FAIL, f"{text}: grew more than {ratio:g} times inside the window"
+    if high <= ratio or new - old <= NOISE * limit or quantile_bounds(sorted(late), q)[1] <= limit:
+        return Verdict.PASS, text
+    return Verdict.INCONCLUSIVE, f"{text}: the ratio may be up to {high:.2f}, limit {ratio:g}"
+
+
+def _as_last_time(
+    drill: Drill, name: str, late: list[float], q: float, ratio: float, limit: float, detail: dict[str, Scalar]
+) -> tuple[Verdict, str]:
+    """Judge against the last successful drill of this env; the first drill has nothing to be compared with."""
+    last = last_success(drill.journal, drill.record.env_file).get(name)
+    if last is None:
+        return Verdict.PASS, ""
+    detail[f"{name} ms in the last successful drill"] = last
+    low, _ = quantile_bounds(sorted(late), q)
+    if low > last * ratio and low - last > NOISE * limit:
+        return Verdict.FAIL, f"{name} above {low:.1f} ms, {last:.1f} ms in the last successful drill"
+    return Verdict.PASS, ""
+
+
+def target_errors(_drill: Drill, window: Window) -> Evidence:
+    """Judge that nothing has failed towards the target since the restart."""
+
+    def growth(delta: Delta) -> Mapping[str, float]:
+        reads = {
+            f"errors{{backend={labels.get('backend', '')}}}": value
+            for labels, value in delta.moved("retrieval_errors_total")
+            if labels.get("backend", "faiss") != "faiss"
+        }
+        return {**reads, "dual_write_errors": delta.growth("retrieval_dual_write_errors_total")}
+
+    families = ("retrieval_errors_total", "retrieval_dual_write_errors_total")
+    return judge_silence(window, families, growth, what="errors towards the target")
+
+
+def circuit_open(drill: Drill, window: Window) -> Evidence:
+    """Judge that no dual-write is skipped for an open circuit, and that the outbox does not grow."""
+    rate = drill.config.slo.max_circuit_open_per_s
+    limit = rate * max(window.seconds, 1.0)
+
+    def growth(delta: Delta) -> Mapping[str, float]:
+        skipped = delta.growth("retrieval_dual_write_skipped_total", reason="circuit_open")
+        grown = delta.after.total(OUTBOX) - delta.before.total(OUTBOX)
+        return {"skipped{reason=circuit_open}": skipped, "outbox growth": grown if grown > limit else 0.0}
+
+    families = ("retrieval_dual_write_skipped_total", OUTBOX)
+    return judge_silence(window, families, growth, what="circuit breaker and outbox", since_boot=False, limit=limit)
+
+
+def shadow_silent(_drill: Drill, window: Window) -> Evidence:
+    """Judge that every ``retrieval_shadow_*`` series stayed flat while requests were served."""
+    return judge_silence(window, SHADOW, lambda delta: dict(delta.counters("retrieval_shadow_")), what="shadow-read")
+
+
+def backend(drill: Drill, _window: Window) -> Evidence:
+    """Judge once more, with a reading taken now, that every instance still answers from FAISS only, and is healthy."""
+    evidence = judge_backend(drill, drill.window(drill.read_metrics()))
+    sick = [health for health in drill.service.health() if not health.ok]
+    if sick:
+        seen = "; ".join(f"{short(health.instance)}: {health.reply.seen()}" for health in sick)
+        return replace(evidence, verdict=Verdict.FAIL, reason=f"not healthy at the end: {seen}")
+    return evidence

@@ -1,0 +1,148 @@
+"""Before anything is changed: can the rollback be done, and is there something to fall back to."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from drill.checks.silence import short
+from drill.context import Drill
+from drill.errors import CannotMeasure, WindowClosed
+from drill.observation import Reading
+from drill.record import Evidence, Scalar
+from drill.verdict import Verdict
+
+NEEDED = (
+    "retrieval_requests_total",
+    "retrieval_errors_total",
+    "retrieval_latency_seconds",
+    "retrieval_dual_write_errors_total",
+    "retrieval_dual_write_skipped_total",
+    "retrieval_dual_write_outbox_size",
+    "retrieval_shadow_agreement_at_5",
+    "retrieval_shadow_ndcg_at_10",
+    "retrieval_shadow_latency_seconds",
+    "retrieval_shadow_dropped_total",
+)
+"""The families that the checks of this drill judge; missing ones make silence meaningless."""
+WORKER_READS = 5
+"""Readings on new connections that must agree on one process (METRICS.md, number 14)."""
+EMERGENCY = "incident-"
+"""A reason that begins so says that this is an incident: the firing window does not hold a rollback up."""
+
+
+def env_file(drill: Drill) -> Evidence:
+    """Show the plan: which of the three flags change, and that they can be changed safely."""
+    plan, problem = drill.plan, drill.env_file.writable_problem
+    detail: dict[str, Scalar] = {change.key: change.line().partition(": ")[2] for change in plan.changes}
+    detail |= {f"warning {number}": text for number, text in enumerate(plan.warnings, 1)}
+    detail["earlier unfinished drills"] = drill.record.facts.get("unfinished", 0)
+    if problem:
+        return Evidence(Verdict.FAIL, f"--apply could not write the env file: {problem}", detail=detail)
+    if plan.unchanged:
+        return Evidence(Verdict.PASS, "nothing to change: all three flags are rolled back already", detail=detail)
+    changes = ", ".join(change.line() for change in plan.changes)
+    note = f" (with {len(plan.warnings)} warnings)" if plan.warnings else ""
+    return Evidence(Verdict.PASS, changes + note, value=len(plan.changes), unit=" changes", detail=detail)
+
+
+def window(drill: Drill) -> Evidence:
+    """Check that the firing window is open; in an incident a rollback does not wait for one."""
+    opens, closes = drill.config.window.opens, drill.config.window.closes
+    now = datetime.now(UTC)
+    early = bool(opens) and now < datetime.fromisoformat(opens)
+    late = bool(closes) and now >= datetime.fromisoformat(closes)
+    if not opens and not closes:
+        return Evidence(Verdict.PASS, "no firing window is configured; no other drill runs on this env file")
+    span = f"{opens or 'any time'} to {closes or 'any time'}"
+    if not early and not late:
+        return Evidence(Verdict.PASS, f"the firing window is open ({span}); no other drill runs on this env file")
+    if drill.record.notes.startswith(EMERGENCY):
+        return Evidence(Verdict.PASS, f"outside the firing window ({span}), allowed by the reason {EMERGENCY}*")
+    text = f"outside the firing window ({span}); wait for it, or in an incident give --reason {EMERGENCY}<ticket>"
+    if drill.apply:
+        raise WindowClosed(text)
+    return Evidence(Verdict.FAIL, f"--apply would be refused: {text}")
+
+
+def faiss(drill: Drill) -> Evidence:
+    """Check that there is a FAISS index to fall back to, for every tenant.
+
+    Raises `NoFallback` if one is missing, empty or damaged.
+    """
+    if drill.primary is None:
+        reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
+        return Evidence(Verdict.INCONCLUSIVE, reason)
+    facts = [drill.primary.check(tenant) for tenant in drill.config.service.tenants]
+    detail: dict[str, Scalar] = {}
+    for fact in facts:
+        detail[f"{fact.tenant}: vectors"] = fact.vectors
+        detail[f"{fact.tenant}: dimension"] = fact.dimension
+        detail[f"{fact.tenant}: age s"] = round(fact.age_s, 1)
+    dimensions = {fact.dimension for fact in facts}
+    total = sum(fact.vectors for fact in facts)
+    if len(dimensions) > 1:
+        return Evidence(Verdict.FAIL, f"indexes of different dimensions {sorted(dimensions)}", detail=detail)
+    reason = f"{len(facts)} tenants, {total} vectors = documents, dimension {dimensions.pop()}"
+    return Evidence(Verdict.PASS, reason, value=total, op=">=", threshold=1, unit=" documents", detail=detail)
+
+
+def service(drill: Drill) -> Evidence:
+    """Check that every instance is healthy and answers at the configured endpoints."""
+    settings = drill.config.service
+    detail: dict[str, Scalar] = {}
+    problems: list[str] = []
+    for health in drill.service.health():
+        detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
+        if not health.ok:
+            problems.append(f"{short(health.instance)}{settings.health_path}: {health.reply.seen()}")
+            continue
+        for path in filter(None, (settings.search_path, settings.embed_path, settings.chat_path)):
+            seen = drill.client.request("OPTIONS", health.instance + path)
+            if seen.error or seen.status == 404 or seen.status >= 500:
+                problems.append(f"{short(health.instance)}{path}: {seen.seen()}")
+    healthy = len({problem.split("/")[0] for problem in problems})
+    value = len(drill.service.instances) - healthy
+    if problems:
+        reason = f"{'; '.join(problems)}: expected healthy instances; check [service] base_url and instances"
+        return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
+    reason = f"{value} instances healthy, endpoints present"
+    return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
+
+
+def metrics(drill: Drill) -> Evidence:
+    """Check that the metrics this drill judges by exist on every instance, and are those of one living process."""
+    readings = [drill.read_metrics() for _ in range(WORKER_READS)]
+    last = readings[-1]
+    detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}
+    if last.unread:
+        return Evidence(Verdict.ERROR, "; ".join(last.unread.values()), detail=detail)
+    for name, seen in last.snapshots.items():
+        missing = [family for family in NEEDED if not seen.has(family)]
+        if missing:
+            reason = (
+                f"{short(name)} does not expose {', '.join(missing)}; see [metrics] names if they are called otherwise"
+            )
+            return Evidence(Verdict.INCONCLUSIVE, reason, len(NEEDED) - len(missing), "==", len(NEEDED), detail=detail)
+    if several := _several_workers(readings):
+        return Evidence(Verdict.INCONCLUSIVE, f"{several}: metrics are per worker and cannot be judged", detail=detail)
+    reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, read directly"
+    return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
+
+
+def _several_workers(readings: list[Reading]) -> str:
+    """Return what shows that one address is answered by several processes; empty if nothing does."""
+    for earlier, later in pairwise(readings):
+        for name, new in later.snapshots.items():
+            old = earlier.snapshots.get(name)
+            if old is None:
+                continue
+            if old.start_time != new.start_time:
+                return f"{short(name)} shows several start times"
+            total = "retrieval_requests_total"
+            if new.total(total) < old.total(total):
+                return f"{short(name)}: {total} went down without a restart"
+    return ""
+
+
+def cannot_measure(problem: CannotMeasure) -> Evidence:
+    """Return the evidence of a check that could not look."""
+    return Evidence(Verdict.ERROR, str(problem))

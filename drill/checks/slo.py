@@ -1,0 +1,112 @@
+"""Step 6: latency, errors and alerts, over the observation window that lies wholly after the last reload."""
+
+import math
+
+from drill.checks.silence import doubts
+from drill.context import Drill
+from drill.metrics.histogram import Buckets, latency_buckets
+from drill.observation import Window
+from drill.record import Evidence, Scalar
+from drill.stats import quantile, quantile_bounds, rate_bounds
+from drill.verdict import Verdict, worst
+
+LATENCY = "retrieval_latency_seconds"
+MIN_OBSERVED = 0.9
+"""Observations per request of the same window below which a histogram has lost requests (METRICS.md, number 35)."""
+
+
+def latency(drill: Drill, window: Window) -> Evidence:
+    """Judge P50 and P95 of the service's own histogram and of the drill's probes against the SLO."""
+    slo = drill.config.slo
+    probes = sorted(r.latency_s * 1000 for r in drill.prober.results(window.first.ended, window.last.began) if r.ok)
+    buckets = latency_buckets(window.deltas.values(), LATENCY, backend="faiss")
+    detail: dict[str, Scalar] = {"probes": len(probes), "histogram samples": buckets.samples if buckets else 0}
+    samples = int(min(len(probes), buckets.samples if buckets else 0))
+    if len(probes) < slo.min_requests:
+        reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
+        return Evidence(Verdict.INCONCLUSIVE, reason, samples=samples, window_s=window.seconds, detail=detail)
+    parts = []
+    for name, q, limit in (("P50", 0.5, slo.p50_ms), ("P95", 0.95, slo.p95_ms)):
+        detail[f"{name} probes ms"] = round(quantile(probes, q), 2)
+        parts.append(_judge_probes(name, probes, q, limit))
+        parts.append(_judge_histogram(name, buckets, q, limit, detail))
+    verdict, doubt = doubts(window, (LATENCY,))
+    parts.append((verdict, doubt))
+    final = worst(part[0] for part in parts)
+    reason = "; ".join(text for part, text in parts if part is final and text)
+    p95 = quantile(probes, 0.95)
+    return Evidence(final, reason, round(p95, 2), "<=", slo.p95_ms, samples, window.seconds, " ms", detail)
+
+
+def _judge_probes(name: str, probes: list[float], q: float, limit: float) -> tuple[Verdict, str]:
+    low, high = quantile_bounds(probes, q)
+    text = f"{name} of {len(probes)} probes {quantile(probes, q):.1f} ms"
+    if low > limit:
+        return Verdict.FAIL, f"{text} > {limit:g} ms"
+    if high <= limit:
+        return Verdict.PASS, text
+    return Verdict.INCONCLUSIVE, f"{text}, between {low:.1f} and {high:.1f} ms: too near to {limit:g} ms to tell"
+
+
+def _judge_histogram(
+    name: str, buckets: Buckets | None, q: float, limit: float, detail: dict[str, Scalar]
+) -> tuple[Verdict, str]:
+    """Judge the bucket that holds the quantile; where the limit lies inside it, the probes decide."""
+    if buckets is None or buckets.samples <= 0:
+        return (
+            Verdict.INCONCLUSIVE,
+            f"{LATENCY} has no FAISS observations in the window, or instances differ in buckets",
+        )
+    low, high = (1000 * bound for bound in buckets.interval(q))
+    detail[f"{name} histogram ms"] = f"({low:g}, {high:g}]"
+    if low >= limit:
+        return Verdict.FAIL, f"{name} of {buckets.samples:g} requests by the histogram > {low:g} ms, limit {limit:g} ms"
+    if math.isinf(high):
+        return Verdict.INCONCLUSIVE, f"{name} lies above the histogram's last bound of {low:g} ms: unknown and large"
+    return Verdict.PASS, ""
+
+
+def errors(drill: Drill, window: Window) -> Evidence:
+    """Judge the share of failed requests: by retrieval metrics, by HTTP status, and of the drill's own probes."""
+    slo = drill.config.slo
+    deltas = window.deltas.values()
+    requests = sum(delta.growth("retrieval_requests_total") for delta in deltas)
+    failed = sum(delta.growth("retrieval_errors_total") for delta in deltas)
+    http = [pair for delta in deltas for pair in delta.moved("http_requests_total")]
+    http_bad = sum(value for labels, value in http if labels.get("status", "").startswith("5"))
+    probes = drill.prober.results(window.first.ended, window.last.began)
+    rates = {
+        "retrieval requests": (failed, requests),
+        "HTTP requests": (http_bad, sum(value for _, value in http)),
+        "probes": (float(sum(not result.ok for result in probes)), float(len(probes))),
+    }
+    if not http:
+        rates.pop("HTTP requests")
+    detail: dict[str, Scalar] = {f"{name} failed": f"{bad:g} of {total:g}" for name, (bad, total) in rates.items()}
+    parts = [_judge_rate(name, bad, total, slo.error_rate, slo.min_requests) for name, (bad, total) in rates.items()]
+    parts.append(doubts(window, ("retrieval_errors_total", "retrieval_requests_total")))
+    final = worst(part[0] for part in parts)
+    reason = "; ".join(text for part, text in parts if part is final and text)
+    rate = max((bad / total for bad, total in rates.values() if total), default=None)
+    samples = int(min(total for _, total in rates.values()))
+    return Evidence(final, reason, rate, "<=", slo.error_rate, samples, window.seconds, "", detail)
+
+
+def _judge_rate(name: str, bad: float, total: float, limit: float, least: int) -> tuple[Verdict, str]:
+    low, high = rate_bounds(bad, total)
+    text = f"{bad:g} of {total:g} {name} failed"
+    if total and low > limit:
+        return Verdict.FAIL, f"{text}, limit {limit:.2%}"
+    if total < least:
+        return Verdict.INCONCLUSIVE, f"{total:g} {name}, {least} needed"
+    if high <= limit:
+        return Verdict.PASS, text
+    return Verdict.INCONCLUSIVE, f"{text}: the true rate may be up to {high:.2%}, limit {limit:.2%}"
+
+
+def alerts(drill: Drill, _window: Window) -> Evidence:
+    """Judge that no matching alert fires that did not fire before."""
+    if not drill.config.slo.alerts:
+        return Evidence(Verdict.NOT_RUN, 'there is no alerting here, by choice ([slo] alerts = "")')
+    reason = "alerts live in Prometheus, which this drill does not read: look at them by hand"
+    return Evidence(Verdict.INCONCLUSIVE, f'{reason}, or say [slo] alerts = "" where there is no alerting')

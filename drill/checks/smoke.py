@@ -1,0 +1,162 @@
+"""Step 5: does every instance give real answers, not just a status."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from drill.checks.silence import short
+from drill.context import Drill
+from drill.http import Reply
+from drill.record import Evidence, Scalar
+from drill.verdict import Verdict
+
+TEXTS = ("rollback drill", "a second and longer text that must not embed like the first one")
+CHAT_TRIES = 3
+SHOWN = 4
+"""Problems that are spelled out; the rest is counted."""
+
+
+@dataclass
+class _Findings:
+    """What went wrong, and what was measured."""
+
+    problems: list[str] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    asked: int = 0
+
+    def saw(self, reply: Reply) -> None:
+        self.asked += 1
+        self.latencies_ms.append(reply.latency_s * 1000)
+
+    def evidence(self, good: str, detail: dict[str, Scalar] | None = None) -> Evidence:
+        slowest = max(self.latencies_ms, default=0.0)
+        facts: dict[str, Scalar] = {"slowest ms": round(slowest, 1), **(detail or {})}
+        bad = len(self.problems)
+        seen = Evidence(Verdict.NOT_RUN, "", bad, "==", 0, self.asked, unit=" wrong answers", detail=facts)
+        if not self.asked:
+            return seen.judged(Verdict.INCONCLUSIVE, "nothing could be asked")
+        if self.problems:
+            more = f" and {len(self.problems) - SHOWN} more" if len(self.problems) > SHOWN else ""
+            return seen.judged(Verdict.FAIL, "; ".join(self.problems[:SHOWN]) + more)
+        return seen.judged(Verdict.PASS, good)
+
+
+def search(drill: Drill) -> Evidence:
+    """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same."""
+    found = _Findings()
+    unchecked = 0
+    for instance in drill.service.instances:
+        answers: dict[tuple[str, str], tuple[str, ...]] = {}
+        for tenant, query in drill.queries:
+            where = f"{short(instance)} query {len(answers) + 1} ({tenant})"
+            reply = drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
+            found.saw(reply)
+            results, problem = _results(reply, tenant)
+            ids = tuple(item["id"] for item in results)
+            answers[tenant, query] = ids
+            problem = problem or _golden(drill, tenant, query, ids)
+            if drill.primary is None:
+                unchecked += 1
+            else:
+                problem = problem or _unknown(drill, tenant, ids)
+            if problem:
+                found.problems.append(f"{where}: {problem}")
+        if len(answers) > 1 and len(set(answers.values())) == 1 and any(answers.values()):
+            found.problems.append(f"{short(instance)}: the same results for {len(answers)} different queries")
+    evidence = found.evidence(f"{found.asked} queries answered with documents that FAISS has")
+    if evidence.verdict is Verdict.PASS and unchecked:
+        return evidence.judged(Verdict.INCONCLUSIVE, "answers could not be looked up in FAISS: set [primary] path")
+    return evidence
+
+
+def _results(reply: Reply, tenant: str) -> tuple[list[dict[str, Any]], str]:
+    """Return the results of a search if their shape is right, and what is wrong otherwise."""
+    data = reply.json()
+    results = data.get("results") if isinstance(data, dict) else None
+    if not isinstance(results, list):
+        return [], f"{reply.seen()}, expected JSON with a list of results"
+    if not results:
+        return [], "no results"
+    for item in results:
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not _finite(item.get("score")):
+            return [], "a result without an id (text) or a score (finite number)"
+        metadata = item.get("metadata")
+        if not isinstance(metadata, dict):
+            return [], "a result without metadata"
+        if metadata.get("tenant", tenant) != tenant:
+            return [], "a result of another tenant"
+    if len({item["id"] for item in results}) != len(results):
+        return [], "the same document twice"
+    return results, ""
+
+
+def _golden(drill: Drill, tenant: str, query: str, ids: tuple[str, ...]) -> str:
+    first = drill.config.service.tenants[0]
+    for golden in drill.config.smoke.queries:
+        if (golden.tenant or first, golden.query) == (tenant, query):
+            missing = len(set(golden.expect_ids) - set(ids))
+            return f"{missing} of {len(golden.expect_ids)} golden documents not among the results" if missing else ""
+    return ""
+
+
+def _unknown(drill: Drill, tenant: str, ids: tuple[str, ...]) -> str:
+    assert drill.primary is not None
+    unknown = len(set(ids) - drill.primary.contains(tenant, ids))
+    return f"{unknown} of {len(ids)} results are not in the FAISS inventory of this tenant" if unknown else ""
+
+
+def embed(drill: Drill) -> Evidence:
+    """Have every instance embed two texts: finite vectors that are not zero, of one dimension, FAISS's, and different."""
+    found = _Findings()
+    expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else None
+    dimensions: set[int] = set() if expected is None else {expected}
+    for instance in drill.service.instances:
+        reply = drill.client.post(instance + drill.config.service.embed_path, {"texts": list(TEXTS)})
+        found.saw(reply)
+        if problem := _vectors(reply, dimensions):
+            found.problems.append(f"{short(instance)}: {problem}")
+    dimension = next(iter(dimensions), None)
+    return found.evidence(f"finite, non-zero vectors of dimension {dimension}", {"dimension": dimension})
+
+
+def _vectors(reply: Reply, dimensions: set[int]) -> str:
+    """Say what is wrong with an answer; ``dimensions`` gathers the dimensions seen so far."""
+    data = reply.json()
+    vectors = data.get("vectors") if isinstance(data, dict) else None
+    if not isinstance(vectors, list) or len(vectors) != len(TEXTS):
+        return f"{reply.seen()}, expected JSON with {len(TEXTS)} vectors"
+    for vector in vectors:
+        if not isinstance(vector, list) or not all(_finite(value) for value in vector):
+            return "a vector that holds something else than finite numbers"
+        if not any(vector):
+            return "a zero vector"
+        dimensions.add(len(vector))
+    if len(dimensions) > 1:
+        return f"vectors of dimensions {sorted(dimensions)}, expected one, that of the FAISS index"
+    return "the same vector for two different texts" if vectors[0] == vectors[1] else ""
+
+
+def chat(drill: Drill) -> Evidence:
+    """Ask every instance's chat a few times: an answer that is a text and not empty."""
+    settings = drill.config.service
+    if not settings.chat_path:
+        return Evidence(Verdict.NOT_RUN, 'no chat endpoint is configured (chat_path = "")')
+    found = _Findings()
+    for instance, number in _repeated(drill.service.instances, CHAT_TRIES):
+        reply = drill.client.post(instance + settings.chat_path, settings.chat_body)
+        found.saw(reply)
+        data = reply.json()
+        answer = data.get(settings.chat_answer_key) if isinstance(data, dict) else None
+        if not isinstance(answer, str) or not answer.strip():
+            wrong = "an empty answer" if isinstance(answer, str) else f"{reply.seen()}, expected JSON with an answer"
+            found.problems.append(f"{short(instance)} try {number}: {wrong}")
+    return found.evidence(f"{found.asked} non-empty answers")
+
+
+def _repeated(instances: tuple[str, ...], times: int) -> Iterator[tuple[str, int]]:
+    return ((instance, number + 1) for number in range(times) for instance in instances)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

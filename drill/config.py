@@ -1,0 +1,144 @@
+"""What a drill can be configured with: one frozen dataclass per section of ``drill.toml`` (DESIGN.md section 5)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The retrieval service: where its instances are and how it takes a new env file."""
+
+    base_url: str = "http://127.0.0.1:8000"
+    instances: list[str] = field(default_factory=list)
+    health_path: str = "/health"
+    search_path: str = "/internal/retrieval/search"
+    embed_path: str = "/internal/retrieval/embed"
+    chat_path: str = "/chat/advise"
+    chat_body: dict[str, object] = field(default_factory=dict)
+    chat_answer_key: str = "answer"
+    metrics_path: str = "/metrics"
+    tenants: list[str] = field(default_factory=lambda: ["default"])
+    auth_token_env: str = ""
+    ca_file: str = ""
+    reload_command: list[str] = field(default_factory=list)
+    reload_timeout_s: float = 60.0
+    on_boot_failure: str = "restore"
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URL of every instance that is judged on its own."""
+        return tuple(url.rstrip("/") for url in self.instances or [self.base_url])
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A golden query; ``expect_ids`` are documents that must be among the results."""
+
+    query: str
+    expect_ids: list[str] = field(default_factory=list)
+    tenant: str = ""
+    """The tenant that is asked; empty: the first one of ``service.tenants``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smoke:
+    """What the smoke tests ask."""
+
+    queries: list[Query] = field(default_factory=list)
+    top_k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where the service's metrics are read."""
+
+    prometheus_url: str = ""
+    bearer_token_env: str = ""
+    selector: str = ""
+    alertmanager_url: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """The service level objectives and how they are observed; ``_ms`` milliseconds, ``_s`` seconds."""
+
+    p50_ms: float = 150.0
+    p95_ms: float = 500.0
+    error_rate: float = 0.01
+    min_requests: int = 300
+    max_p50_ratio: float = 1.2
+    max_p95_ratio: float = 1.5
+    observe_s: float = 30.0
+    max_circuit_open_per_s: float = 0.0
+    alerts: str = 'severity=~"critical|page"'
+    watchdog: str = "Watchdog"
+    rto_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The FAISS side."""
+
+    kind: str = "faiss-dir"
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The vector database; an empty ``kind`` means that none is configured."""
+
+    kind: str = ""
+    dsn_env: str = ""
+    table: str = "retrieval_documents"
+    id_column: str = "id"
+    tenant_column: str = "tenant"
+    vector_column: str = "embedding"
+    text_column: str = "text"
+    hash_column: str = "content_hash"
+    connect_timeout_s: float = 3.0
+    statement_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """The bounds of step 2."""
+
+    max_fraction: float = 0.05
+    batch: int = 1000
+    time_budget_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The approved firing window, RFC 3339; an empty end is open."""
+
+    opens: str = ""
+    closes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The ladder of step 7."""
+
+    shadow_sample_rates: list[float] = field(default_factory=lambda: [0.1, 1.0])
+    hold_s: float = 60.0
+    min_agreement_at_5: float = 0.9
+    min_ndcg_at_10: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration."""
+
+    service: Service = field(default_factory=Service)
+    smoke: Smoke = field(default_factory=Smoke)
+    metrics: Metrics = field(default_factory=Metrics)
+    slo: Slo = field(default_factory=Slo)
+    primary: Primary = field(default_factory=Primary)
+    target: Target = field(default_factory=Target)
+    purge: Purge = field(default_factory=Purge)
+    window: Window = field(default_factory=Window)
+    reopen: Reopen = field(default_factory=Reopen)
+    source: Path | None = None
+    """The file it was read from; ``None``: built-in defaults."""

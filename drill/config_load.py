@@ -1,0 +1,233 @@
+"""Reading a configuration: process environment, env file, ``drill.toml``, the service's own names, defaults.
+
+Precedence, highest first (DESIGN.md section 5): ``DRILL_<SECTION>__<KEY>`` of the process environment, the same names
+in the env file, ``drill.toml``, the service's own names in the env file, the defaults of ``drill.config``.
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+from drill.config import Config, Query
+from drill.errors import UsageError
+
+Values = Mapping[str, str | None]
+Tables = dict[str, dict[str, Any]]
+
+SERVICE_NAMES = {
+    "PROM_QUERY_URL": ("metrics", "prometheus_url"),
+    "FAISS_DATA_DIR": ("primary", "path"),
+    "RETRIEVAL_TARGET_BACKEND": ("target", "kind"),
+}
+"""Names in the service's own env file that serve as defaults."""
+
+DSN_NAMES = {"pgvector": ("PGVECTOR_DSN", "PGVECTOR_URL")}
+"""Per target kind: where its connection usually stands in the service's env file."""
+
+
+def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
+    """Return the configuration file to read: the option, else beside the env file, else in the project's root."""
+    if option is not None:
+        if not option.is_file():
+            raise UsageError(
+                f"--drill-config {option}: no such file; name an existing drill.toml or leave the option out"
+            )
+        return option
+    beside = (env_file.parent / "drill.toml", root / "drill.toml")
+    return next((path for path in beside if path.is_file()), None)
+
+
+def load_config(path: Path | None, env_file: Path, env_values: Values, environ: Mapping[str, str]) -> Config:
+    """Read and check a configuration; every mistake is a `UsageError` that names the key."""
+    tables = _service_defaults(env_values, env_file)
+    for section, table in _read_toml(path).items():
+        tables.setdefault(section, {}).update(table)
+    for source in (env_values, environ):
+        _override(tables, source)
+    config = _build_config(tables, path)
+    _check(config)
+    return config
+
+
+def _service_defaults(env_values: Values, env_file: Path) -> Tables:
+    tables: Tables = {}
+    for name, (section, key) in SERVICE_NAMES.items():
+        if value := env_values.get(name):
+            tables.setdefault(section, {})[key] = value
+    if path := tables.get("primary", {}).get("path"):
+        tables["primary"]["path"] = str(env_file.parent / path)
+    if tenant := env_values.get("DEFAULT_TENANT"):
+        tables["service"] = {"tenants": [tenant]}
+    kind = tables.get("target", {}).get("kind", "")
+    if name := next((name for name in DSN_NAMES.get(kind, ()) if env_values.get(name)), ""):
+        tables["target"]["dsn_env"] = name
+    return tables
+
+
+def _read_toml(path: Path | None) -> Tables:
+    if path is None:
+        return {}
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name}: cannot be read ({type(error).__name__}); expected a UTF-8 TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path.name}: not valid TOML: {error}; correct that line") from None
+    for section, table in data.items():
+        if not isinstance(table, dict):
+            raise UsageError(f"{path.name}: unknown key {section!r}; expected sections {_names(Config)}")
+    if (primary := data.get("primary", {}).get("path")) and isinstance(primary, str):
+        data["primary"]["path"] = str(path.parent / primary)
+    return data
+
+
+def _override(tables: Tables, source: Values) -> None:
+    for name, value in source.items():
+        if not name.startswith("DRILL_") or "__" not in name or value is None:
+            continue
+        section, _, key = name.removeprefix("DRILL_").lower().partition("__")
+        kind = _hints(_hints(Config).get(section, Config)).get(key)
+        if kind is None or section == "source":
+            raise UsageError(f"{name}: unknown setting; expected DRILL_<SECTION>__<KEY> with names of drill.toml")
+        tables.setdefault(section, {})[key] = _from_text(name, value, kind)
+
+
+def _from_text(name: str, text: str, kind: Any) -> Any:
+    readers: dict[Any, Callable[[str], Any]] = {str: str, int: int, float: float}
+    try:
+        return readers[kind](text) if kind in readers else json.loads(text)
+    except ValueError:
+        raise UsageError(
+            f"{name}: cannot be read as {_type_name(kind)}; lists and tables are written as JSON"
+        ) from None
+
+
+def _build_config(tables: Tables, path: Path | None) -> Config:
+    sections = {name: kind for name, kind in _hints(Config).items() if name != "source"}
+    where = path.name if path else "configuration"
+    for section in tables:
+        if section not in sections:
+            raise UsageError(f"{where}: unknown section [{section}]; expected one of {', '.join(sections)}")
+    built = {name: _build(kind, tables.get(name, {}), f"{where}: [{name}]") for name, kind in sections.items()}
+    return Config(**built, source=path)
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], where: str) -> Any:
+    hints = _hints(kind)
+    for key in table:
+        if key not in hints:
+            raise UsageError(f"{where} unknown key {key!r}; expected one of {', '.join(hints)}")
+    try:
+        return kind(**{key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()})
+    except TypeError:
+        missing = [f.name for f in fields(kind) if f.name not in table]
+        raise UsageError(f"{where} misses a key; expected {', '.join(missing)}") from None
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    if is_dataclass(kind) and isinstance(value, dict):
+        return _build(kind, value, where) if isinstance(kind, type) else value
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_convert(item, get_args(kind)[0], f"{where}[{index}]") for index, item in enumerate(value)]
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {key: _convert(item, get_args(kind)[1], f"{where}.{key}") for key, item in value.items()}
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if kind is object or (isinstance(kind, type) and type(value) is kind and kind is not float):
+        return value
+    raise UsageError(f"{where}: seen {_seen(value)}, expected {_type_name(kind)}")
+
+
+def _check(config: Config) -> None:
+    service, slo = config.service, config.slo
+    for url in (service.base_url, *service.instances):
+        _check_url("[service] base_url and instances", url)
+    for name in ("health_path", "search_path", "embed_path", "metrics_path", "chat_path"):
+        value = getattr(service, name)
+        if not value.startswith("/") and not (name == "chat_path" and not value):
+            raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /")
+    if service.on_boot_failure not in {"restore", "leave"}:
+        raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
+    if not service.tenants or len(set(service.instances)) != len(service.instances):
+        raise UsageError("[service] tenants must not be empty and instances must not repeat")
+    _check_ranges(config)
+    _check_window(config.window.opens, config.window.closes)
+    if config.primary.kind != "faiss-dir":
+        raise UsageError(f'[primary] kind: seen {config.primary.kind!r}, expected "faiss-dir"')
+    if slo.alerts and config.metrics.prometheus_url:
+        _check_url("[metrics] prometheus_url", config.metrics.prometheus_url)
+
+
+def _check_ranges(config: Config) -> None:
+    slo, purge = config.slo, config.purge
+    bounds: list[tuple[str, float, float, float]] = [
+        ("[service] reload_timeout_s", config.service.reload_timeout_s, 0.1, 3600),
+        ("[slo] p50_ms", slo.p50_ms, 0.001, 1e7),
+        ("[slo] p95_ms", slo.p95_ms, 0.001, 1e7),
+        ("[slo] error_rate", slo.error_rate, 0, 1),
+        ("[slo] min_requests", slo.min_requests, 20, 1e6),
+        ("[slo] max_p50_ratio", slo.max_p50_ratio, 1, 100),
+        ("[slo] max_p95_ratio", slo.max_p95_ratio, 1, 100),
+        ("[slo] observe_s", slo.observe_s, 1, 3600),
+        ("[slo] max_circuit_open_per_s", slo.max_circuit_open_per_s, 0, 1e6),
+        ("[slo] rto_s", slo.rto_s, 1, 1e6),
+        ("[purge] max_fraction", purge.max_fraction, 0, 1),
+        ("[purge] batch", purge.batch, 1, 100_000),
+        ("[purge] time_budget_s", purge.time_budget_s, 0, 86_400),
+        ("[smoke] top_k", config.smoke.top_k, 1, 1000),
+    ]
+    for name, value, low, high in bounds:
+        if not low <= value <= high:
+            raise UsageError(f"{name}: seen {value}, expected {low:g} to {high:g}")
+
+
+def _check_url(name: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"{name}: expected http://host:port or https://host:port, seen something else")
+    if parts.username or parts.password:
+        raise UsageError(f"{name}: holds credentials; name a variable in auth_token_env instead")
+
+
+def _check_window(opens: str, closes: str) -> None:
+    for name, text in (("opens", opens), ("closes", closes)):
+        try:
+            if text and datetime.fromisoformat(text).tzinfo is None:
+                raise ValueError  # noqa: TRY301 - one message for both mistakes
+        except ValueError:
+            raise UsageError(
+                f"[window] {name}: seen {text!r}, expected RFC 3339 such as 2026-01-31T20:00:00Z"
+            ) from None
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _names(kind: type[Any]) -> str:
+    return ", ".join(f.name for f in fields(kind))
+
+
+def _type_name(kind: Any) -> str:
+    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Query: "a table"}
+    if get_origin(kind) is list:
+        return f"a list of which each item is {_type_name(get_args(kind)[0])}"
+    return names.get(kind, "a table")
+
+
+def _seen(value: Any) -> str:
+    names = {
+        str: "a text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "a table",
+    }
+    return names.get(type(value), type(value).__name__)

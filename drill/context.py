@@ -1,0 +1,196 @@
+"""One drill while it runs: its configuration, its record, and the clients that steps and checks share."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+from drill.config import Config
+from drill.errors import CannotMeasure, DrillError
+from drill.envfile import EditPlan, EnvFile
+from drill.events import EventLog
+from drill.http import HttpClient
+from drill.metrics.scrape import ScrapeSource
+from drill.observation import Reading, Window, open_window, read_all, replaced
+from drill.primary.faiss_dir import FaissDir
+from drill.probe import PROBE_RATE, Ask, Prober, ProbeResult
+from drill.record import DrillRecord
+from drill.secret import Secret
+from drill.service import RetrievalService
+from drill.target import Target, TargetSettings, open_target
+
+MAX_PROBE_RATE = 50.0
+"""Probes per second that are never exceeded: a drill must not become the load it looks for."""
+
+
+@dataclass
+class Drill:
+    """Everything one drill works with. Clients are made when first needed: start-up is the user's wait."""
+
+    config: Config
+    record: DrillRecord
+    events: EventLog
+    env_file: EnvFile
+    env_values: Mapping[str, str | None]
+    plan: EditPlan
+    work_dir: Path
+    """``artifacts/drills/<drill_id>``"""
+    purge_mode: str
+    """``auto``, ``defer`` or ``off``."""
+    journal: Path
+    """The journal of earlier drills."""
+    selected: frozenset[str]
+    """Ids of the tests that were selected to run."""
+    tick: Callable[[str], None] = field(default=lambda _text: None)
+    """Told what is being waited for, again and again while it lasts."""
+    began: float = field(default_factory=time.monotonic)
+    before: Reading | None = None
+    """The metrics before the reload."""
+    settled: Reading | None = None
+    """The metrics from which the rolled-back service is judged."""
+    new_processes: list[str] = field(default_factory=list)
+    """Instances that were seen to restart."""
+    written_at: float | None = None
+    """When the flags were on disk (monotonic)."""
+    rolled_back: bool = False
+    """Whether the flags are on disk and the service came back with them."""
+    observed: Window | None = None
+    """The observation window that latency, errors and silence are judged over."""
+
+    @property
+    def apply(self) -> bool:
+        """Whether this drill changes anything."""
+        return self.record.apply
+
+    @property
+    def judged(self) -> bool:
+        """Whether the rolled-back state is there to be judged: by this drill, or because the file has it already."""
+        return self.rolled_back or (self.plan.unchanged and not self.record.restored)
+
+    def secret(self, name: str) -> str:
+        """Return the value of the variable ``name``: of the process environment, else of the env file."""
+        return os.environ.get(name) or self.env_values.get(name) or "" if name else ""
+
+    @cached_property
+    def client(self) -> HttpClient:
+        """The client for everything that is not a continuous probe."""
+        return self._new_client()
+
+    @cached_property
+    def service(self) -> RetrievalService:
+        """The service under drill."""
+        return RetrievalService(self.config.service, self.client)
+
+    @cached_property
+    def source(self) -> ScrapeSource:
+        """Where metrics are read."""
+        return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
+
+    @cached_property
+    def primary(self) -> FaissDir | None:
+        """The FAISS side, if the drill can see it."""
+        return FaissDir(Path(self.config.primary.path)) if self.config.primary.path else None
+
+    @cached_property
+    def queries(self) -> list[tuple[str, str]]:
+        """(tenant, query) pairs to ask: the golden ones, and for other tenants texts of FAISS's own documents."""
+        tenants = self.config.service.tenants
+        golden = [(query.tenant or tenants[0], query.query) for query in self.config.smoke.queries]
+        sampled = [(tenant, text) for tenant in tenants for text in self._sample_texts(tenant)]
+        asked = {tenant for tenant, _ in golden}
+        return golden + [pair for pair in sampled if pair[0] not in asked] or [(name, "status") for name in tenants]
+
+    @cached_property
+    def prober(self) -> Prober:
+        """The continuous probe, running from first use on."""
+        pairs = self.queries
+        asks = [Ask(url, tenant, query) for tenant, query in pairs for url in self.service.instances]
+        prober = Prober(self._new_client(), self.config.service.search_path, asks, self.config.smoke.top_k)
+        prober.start()
+        return prober
+
+    @property
+    def probing(self) -> bool:
+        """Whether the continuous probe has been started."""
+        return "prober" in self.__dict__
+
+    def read_metrics(self) -> Reading:
+        """Read every instance now."""
+        return read_all(self.source, self.service.instances)
+
+    def window(self, last: Reading) -> Window:
+        """Return what moved since the service settled."""
+        if self.settled is None:
+            self.settled = self.before = self.read_metrics()
+        return open_window(self.settled, last, self.prober, self.new_processes)
+
+    def note_new_processes(self, before: Reading, after: Reading) -> None:
+        """Remember which instances run as a new process since the reload."""
+        self.new_processes = replaced(before, after)
+
+    def watch(self, seconds: float, probes: int) -> None:
+        """Wait until ``seconds`` have passed since the service settled and every instance answered ``probes`` probes.
+
+        Gives up on an instance that does not answer after twice the time and five seconds.
+        """
+        names = self.service.instances
+
+        def enough(answered: Counter[str], elapsed: float) -> bool:
+            return elapsed >= seconds and all(answered[name] >= probes for name in names)
+
+        self._watch(enough, 2 * seconds + 5)
+
+    def observe(self) -> Window:
+        """Return the observation window, waiting for its end once: ``observe_s`` long, with ``min_requests`` probes.
+
+        Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``).
+        """
+        if self.observed is None:
+            slo = self.config.slo
+            self.window(self.settled or self.read_metrics())
+
+            def enough(answered: Counter[str], elapsed: float) -> bool:
+                done = answered.total()
+                left_s = max(1.0, slo.observe_s - elapsed)
+                self.prober.rate = min(MAX_PROBE_RATE, max(PROBE_RATE, (slo.min_requests + 10 - done) / left_s))
+                return elapsed >= slo.observe_s and (done >= slo.min_requests or done == 0)
+
+            self._watch(enough, slo.observe_s + slo.min_requests / PROBE_RATE)
+            self.prober.rate = PROBE_RATE
+            self.observed = self.window(self.read_metrics())
+        return self.observed
+
+    def _watch(self, enough: Callable[[Counter[str], float], bool], timeout_s: float) -> None:
+        since = self.settled.ended if self.settled else self.began
+
+        def check(results: Sequence[ProbeResult]) -> bool:
+            elapsed = time.monotonic() - since
+            answered = Counter(result.instance for result in results if result.ok)
+            self.tick(f"watching the service: {elapsed:.0f} s, {answered.total()} probes answered")
+            return enough(answered, elapsed)
+
+        self.prober.wait(check, since, max(0.0, since + timeout_s - time.monotonic()))
+
+    def open_target(self) -> Target:
+        """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
+        target = self.config.target
+        if not target.kind:
+            raise CannotMeasure("no target is configured: set [target] kind and dsn_env to compare and purge")
+        dsn = self.secret(target.dsn_env)
+        if not dsn:
+            raise CannotMeasure(f"[target] dsn_env names {target.dsn_env!r}, which is not set: nothing to connect to")
+        names = {f.name: getattr(target, f.name) for f in fields(target) if f.name != "dsn_env"}
+        return open_target(TargetSettings(dsn=Secret(dsn), **names), self.env_values)
+
+    def _new_client(self) -> HttpClient:
+        service = self.config.service
+        return HttpClient(token=self.secret(service.auth_token_env), ca_file=service.ca_file)
+
+    def _sample_texts(self, tenant: str) -> list[str]:
+        try:
+            return self.primary.sample_texts(tenant, 5) if self.primary else []
+        except DrillError:
+            return []  # what is wrong with FAISS is preflight.faiss's to say

@@ -1,0 +1,151 @@
+"""The plan of an edit: which bytes of an env file change, and who will not see it. Pure, writes nothing."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from drill.envfile.flags import FLAGS, check_wanted, shown
+from drill.envfile.parse import NotText, Parsed, Statement, parse
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Larger than any env file; keeps a path given by mistake from filling the memory."""
+
+
+class EditVerdict(StrEnum):
+    """Whether a file can be edited (DESIGN.md section 6)."""
+
+    EDIT = "edit"
+    EDIT_WITH_WARNING = "edit_with_warning"
+    """Right for python-dotenv, but ``EditPlan.warnings`` names readers that will see something else."""
+    REFUSE = "refuse"
+    """Broken or ambiguous: the file must stay as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """One key whose value changes. ``before`` is what python-dotenv reads now, ``None`` if it is not set."""
+
+    key: str
+    before: str | None = field(repr=False)
+    after: str
+
+    def line(self) -> str:
+        """Return the change in one line, showing the old value only if it is short and plain."""
+        return f"{self.key}: {shown(self.before)} -> {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class EditPlan:
+    """What an edit would do. ``old_bytes`` and ``new_bytes`` hold the whole file with its secrets: never show them."""
+
+    verdict: EditVerdict
+    reason: str
+    """Why it is refused, or a remark; may be empty."""
+    warnings: tuple[str, ...]
+    changes: tuple[FlagChange, ...]
+    wanted: Mapping[str, str]
+    old_bytes: bytes = field(repr=False)
+    new_bytes: bytes = field(repr=False)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether there is nothing to write."""
+        return self.new_bytes == self.old_bytes
+
+
+def plan_edit(data: bytes, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
+    """Plan to set ``wanted`` in the env file ``data``, changing nothing but values and missing lines.
+
+    Only the last copy of a key is changed, since it is the one that takes effect; a missing key is appended in the
+    file's own line-end style. A value that is right only by way of another variable is written out. Raises
+    ``ValueError`` for a key or value that cannot be written bare.
+    """
+    check_wanted(wanted)
+    try:
+        parsed = _parse_checked(data)
+        new = _spliced(data, parsed, wanted)
+        _prove(parsed, new, wanted)
+    except _Refusal as refusal:
+        return EditPlan(EditVerdict.REFUSE, str(refusal), (), (), dict(wanted), data, data)
+    warnings = _warnings(new, parsed, wanted)
+    verdict = EditVerdict.EDIT_WITH_WARNING if warnings else EditVerdict.EDIT
+    remark = "" if data.strip() else "the file is empty, which is also what a crash without fsync leaves"
+    return EditPlan(verdict, remark, warnings, _changes(parsed, wanted), dict(wanted), data, new)
+
+
+class _Refusal(Exception):  # noqa: N818 - control flow of this file
+    """The file must not be edited."""
+
+
+def _parse_checked(data: bytes) -> Parsed:
+    if len(data) > MAX_BYTES:
+        raise _Refusal(f"it has {len(data)} bytes, an env file has at most {MAX_BYTES}")
+    try:
+        parsed = parse(data)
+    except NotText as error:
+        raise _Refusal(f"it holds {error}; an env file is UTF-8 text") from None
+    if parsed.broken:
+        lines = ", ".join(str(line) for line in parsed.broken[:5])
+        raise _Refusal(f"the statement at line {lines} does not parse (an open quote or text behind a closing one?)")
+    return parsed
+
+
+def _spliced(data: bytes, parsed: Parsed, wanted: Mapping[str, str]) -> bytes:
+    """Return ``data`` with the wanted values in place; from the last span to the first, so that offsets hold."""
+    present = parsed.effective()
+    edits = [(present[key], value) for key, value in wanted.items() if key in present]
+    for statement, value in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+        if statement.value != value:
+            data = _with_value(data, statement, value)
+    missing = [(key, value) for key, value in wanted.items() if key not in present]
+    return _appended(data, missing)
+
+
+def _with_value(data: bytes, statement: Statement, value: str) -> bytes:
+    return data[: statement.start] + statement.before + value.encode() + statement.after + data[statement.end :]
+
+
+def _appended(data: bytes, missing: list[tuple[str, str]]) -> bytes:
+    if not missing:
+        return data
+    newline = line_end(data)
+    if data.removeprefix(b"\xef\xbb\xbf") and not data.endswith((b"\n", b"\r")):
+        data += newline
+    return data + b"".join(f"{key}={value}".encode() + newline for key, value in missing)
+
+
+def line_end(data: bytes) -> bytes:
+    """Return the most frequent line end of ``data``; the last one's if there is a tie, LF if there is none."""
+    crlf = data.count(b"\r\n")
+    counts = {b"\r\n": crlf, b"\n": data.count(b"\n") - crlf, b"\r": data.count(b"\r") - crlf}
+    most = max(counts.values())
+    if not most:
+        return b"\n"
+    best = [end for end in counts if counts[end] == most]
+    return max(best, key=lambda end: data.rfind(end) + len(end))
+
+
+def _prove(parsed: Parsed, new: bytes, wanted: Mapping[str, str]) -> None:
+    """Refuse unless python-dotenv reads the wanted values back from ``new`` and every other key as before."""
+    expected: dict[str, str | None] = parsed.values() | dict(wanted)
+    after = parse(new)
+    if after.broken or after.values() != expected:
+        raise _Refusal("the edited file would not read back as wanted")
+
+
+def _changes(parsed: Parsed, wanted: Mapping[str, str]) -> tuple[FlagChange, ...]:
+    raw, read = parsed.values(), parsed.interpolated()
+    return tuple(FlagChange(key, read.get(key), value) for key, value in wanted.items() if raw.get(key) != value)
+
+
+def _warnings(new: bytes, parsed: Parsed, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    from drill.envfile.readers import misreadings
+
+    copies = Counter(statement.key for statement in parsed.statements)
+    doubled = tuple(
+        f"{key} stands {copies[key]} times; only the last copy, which python-dotenv takes, is set"
+        for key in wanted
+        if copies[key] > 1
+    )
+    return doubled + tuple(misreading.text for misreading in misreadings(new, wanted))

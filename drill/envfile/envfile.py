@@ -1,0 +1,148 @@
+"""An env file under its lock: read, plan, apply, restore."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drill.envfile.edit import EditPlan, EditVerdict, plan_edit
+from drill.envfile.files import Snapshot, find, snapshot, sweep
+from drill.envfile.flags import FLAGS
+from drill.envfile.inplace import recover
+from drill.envfile.lock import Lock, acquire
+from drill.envfile.osops import OsLayer, said
+from drill.envfile.parse import NotText, parse
+from drill.envfile.replace import IntentLog, replace
+from drill.errors import EnvFileRefused
+
+
+class EnvFile:
+    """The service's env file, locked from ``open`` to ``close``.
+
+    With ``read_only`` nothing is written but the lock file, and that only where it can be; ``writable_problem`` then
+    says in one line what ``--apply`` would be refused for, empty if nothing.
+    """
+
+    def __init__(self, path: Path, ops: OsLayer, intents: IntentLog, *, read_only: bool) -> None:
+        self.path = path
+        self.writable_problem = ""
+        self._ops = ops
+        self._intents = intents
+        self._read_only = read_only
+        self._lock: Lock | None = None
+        self._original: Snapshot | None = None
+        self._ours: list[bytes] = []
+        """Contents this drill has written or tried to."""
+
+    @classmethod
+    def open(cls, path: Path, *, intents: IntentLog, read_only: bool = False, ops: OsLayer | None = None) -> "EnvFile":
+        """Check and lock the file, sweep and recover what a killed drill left behind.
+
+        Raises ``EnvFileRefused`` for a file that cannot be edited safely and ``LockHeld`` if another drill has it.
+        """
+        env_file = cls(Path(os.path.abspath(path)), ops or OsLayer(), intents, read_only=read_only)  # noqa: PTH100 - resolve() would follow the symlink that must be refused
+        try:
+            env_file._start()
+        except BaseException:
+            env_file.close()
+            raise
+        return env_file
+
+    def _start(self) -> None:
+        status = find(self._ops, self.path)
+        self._lock, lock_problem = acquire(self._ops, self.path, optional=self._read_only)
+        self.writable_problem = _unwritable(self.path, status) or lock_problem
+        if self.writable_problem and not self._read_only:
+            raise EnvFileRefused(f"{self.writable_problem}; nothing was changed")
+        try:
+            if not self._read_only:
+                sweep(self._ops, self.path)
+            if recover(self._ops, self.path, read_only=self._read_only):
+                self._intents.done("env_file.recover", file=self.path.name)
+        except OSError as error:
+            raise EnvFileRefused(
+                f"what an earlier drill left beside {self.path.name} cannot be cleared ({said(error)})"
+            ) from None
+
+    def values(self) -> dict[str, str | None]:
+        """Return what a service reads from the file alone, without the process environment; ``None`` is a bare name."""
+        try:
+            return parse(snapshot(self._ops, self.path).data).interpolated()
+        except NotText as error:
+            raise EnvFileRefused(f"{self.path.name} holds {error}; expected UTF-8 text; repair the file") from None
+
+    def plan(self, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
+        """Plan to set ``wanted``; raise ``EnvFileRefused`` if the file must not be edited."""
+        plan = plan_edit(snapshot(self._ops, self.path).data, wanted)
+        if plan.verdict is EditVerdict.REFUSE:
+            raise EnvFileRefused(f"{self.path.name} is refused: {plan.reason}; repair the file and run again")
+        return plan
+
+    def apply(self, plan: EditPlan) -> None:
+        """Write ``plan``, all keys in one replace; nothing at all if it changes nothing.
+
+        Raises ``EnvFileRefused`` if the file is no longer what was planned for, ``EnvWriteFailed`` if the system fails.
+        """
+        if plan.verdict is EditVerdict.REFUSE:
+            raise EnvFileRefused(f"{self.path.name} is refused: {plan.reason}; nothing was written")
+        current = snapshot(self._ops, self.path)
+        if current.data != plan.old_bytes:
+            raise EnvFileRefused(
+                f"{self.path.name} was changed since it was planned; expected the same bytes; run again"
+            )
+        if not plan.unchanged:
+            self._write(current, plan.new_bytes)
+
+    def restore(self) -> None:
+        """Put back the bytes from before this drill's first write; nothing if nothing was written.
+
+        Raises ``EnvFileRefused`` if someone else has changed the file since.
+        """
+        if self._original is None:
+            return
+        current = snapshot(self._ops, self.path)
+        if current.data == self._original.data:
+            return
+        if current.data not in self._ours:
+            raise EnvFileRefused(
+                f"{self.path.name} was changed by someone else; it is not restored; compare it with its .bak"
+            )
+        self._write(current, self._original.data)
+
+    def _write(self, current: Snapshot, new: bytes) -> None:
+        if self._read_only or self._lock is None:
+            raise EnvFileRefused(f"{self.path.name} was opened to be read only; nothing was written")
+        first = self._original is None
+        # Noted before the write, so that a signal in the middle of it does not forget what to restore.
+        self._original = self._original or current
+        self._ours.append(new)
+        replace(self._ops, self.path, current, new, self._intents, backup=first)
+
+    def close(self) -> None:
+        """Release the lock; more than once is harmless."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _unwritable(path: Path, status: os.stat_result) -> str:
+    """Say what stands against a write, without writing; empty if nothing is known to."""
+    user = os.geteuid()
+    if os.statvfs(path).f_flag & os.ST_RDONLY or os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        return f"{path.name} is on a read-only file system; expected one that can be written"
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return f"the directory of {path.name} cannot be written by this user; a replace makes a new file there"
+    if user and status.st_uid != user:
+        return f"{path.name} belongs to user {status.st_uid}, which user {user} cannot keep; run the drill as its owner"
+    if user and status.st_gid not in {os.getegid(), *os.getgroups()}:
+        return f"{path.name} belongs to group {status.st_gid}, which this user cannot keep; run it as a member"
+    return ""

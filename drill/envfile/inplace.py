@@ -1,0 +1,134 @@
+"""Writing in place, for the one case where a rename cannot work: the file is a mount point (``EBUSY``).
+
+Such a write can be torn, so both contents are first put, durable, into a record beside the file. The next start finds
+the record and takes a torn file back to its old bytes: the drill that wanted the new ones did not finish.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drill.envfile.edit import MAX_BYTES
+from drill.envfile.files import Snapshot, create_like, discard, snapshot, temp_path
+from drill.envfile.osops import READ_FLAGS, OsLayer, exists, fsync_directory, read_all, write_all
+from drill.errors import EnvFileRefused
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Old and new content of an in-place write."""
+
+    old: bytes = field(repr=False)
+    new: bytes = field(repr=False)
+
+    def encoded(self) -> bytes:
+        """Return the record as a line of JSON with both sizes, followed by both contents."""
+        return json.dumps({"old": len(self.old), "new": len(self.new)}).encode() + b"\n" + self.old + self.new
+
+    @classmethod
+    def decoded(cls, data: bytes) -> "Record":
+        """Return the record; raise ``ValueError`` if it is not whole."""
+        head, _, body = data.partition(b"\n")
+        sizes = json.loads(head)
+        old, new = int(sizes["old"]), int(sizes["new"])
+        if len(body) != old + new:
+            raise ValueError("cut short")
+        return cls(body[:old], body[old:])
+
+    def could_be_torn(self, data: bytes) -> bool:
+        """Whether ``data`` can be what a write from old to new leaves when cut off, blocks in any order."""
+        if not min(len(self.old), len(self.new)) <= len(data) <= max(len(self.old), len(self.new)):
+            return False
+        sources = (self.old, self.new)
+        return all(
+            byte == 0 or any(place < len(source) and source[place] == byte for source in sources)
+            for place, byte in enumerate(data)
+        )
+
+
+def record_path(path: Path) -> Path:
+    """Return the place of the record of the env file ``path``."""
+    return path.with_name(f"{path.name}.drill-inplace")
+
+
+def write_in_place(ops: OsLayer, path: Path, model: Snapshot, new: bytes) -> None:
+    """Write ``new`` over the env file; on failure put the old bytes back, and if that fails leave the record."""
+    record = record_path(path)
+    temp = temp_path(path)
+    create_like(ops, temp, Record(model.data, new).encoded(), model)
+    try:
+        ops.rename(temp, record)
+    except BaseException:
+        discard(ops, temp)
+        raise
+    with _undisturbed():
+        try:
+            fsync_directory(ops, path.parent)
+            _overwrite(ops, path, new)
+        except OSError:
+            _overwrite(ops, path, model.data)
+            discard(ops, record)
+            raise
+        ops.unlink(record)
+        fsync_directory(ops, path.parent)
+
+
+def recover(ops: OsLayer, path: Path, *, read_only: bool) -> bool:
+    """Finish what an in-place write left behind; return whether bytes of the env file were put back."""
+    place = record_path(path)
+    if not exists(ops, place):
+        return False
+    record = _load(ops, place, path.name)
+    data = snapshot(ops, path).data
+    torn = data not in {record.old, record.new}
+    if torn and not record.could_be_torn(data):
+        raise EnvFileRefused(
+            f"{path.name} was changed after an interrupted write; expected its old or new bytes; "
+            f"make sure it is whole, then remove {place.name}"
+        )
+    if read_only:
+        if torn:
+            raise EnvFileRefused(f"{path.name} is torn by an interrupted write; a run with --apply puts it back")
+        return False
+    if torn:
+        with _undisturbed():
+            _overwrite(ops, path, record.old)
+    ops.unlink(place)
+    fsync_directory(ops, path.parent)
+    return torn
+
+
+def _load(ops: OsLayer, place: Path, name: str) -> Record:
+    fd = ops.open(place, READ_FLAGS)
+    try:
+        return Record.decoded(read_all(ops, fd, 3 * MAX_BYTES))
+    except (ValueError, KeyError, TypeError):
+        raise EnvFileRefused(f"{place.name} is damaged; make sure {name} is whole, then remove it") from None
+    finally:
+        ops.close(fd)
+
+
+def _overwrite(ops: OsLayer, path: Path, data: bytes) -> None:
+    fd = ops.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        write_all(ops, fd, data)
+        ops.ftruncate(fd, len(data))
+        ops.fsync(fd)
+    finally:
+        ops.close(fd)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back signals for the moment in which the file is neither old nor new."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

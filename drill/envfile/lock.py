@@ -1,0 +1,75 @@
+"""The lock of an env file: a side file that one drill at a time holds with ``flock``.
+
+The side file is left in place on purpose: removing it would let one drill hold a lock on the removed file while another
+locks a fresh one. The kernel releases the lock when the process ends, however it ends, so a leftover file
+locks nobody out.
+"""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drill.envfile.osops import OsLayer, said, write_all
+from drill.errors import EnvFileRefused, LockHeld
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class Lock:
+    """Holds the lock from construction to ``release``; raises ``LockHeld`` at once if another process has it."""
+
+    def __init__(self, ops: OsLayer, path: Path) -> None:
+        self._ops = ops
+        self._name = path.name
+        self._fd = ops.open(path, _FLAGS, 0o600)
+        try:
+            self._take()
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self) -> None:
+        try:
+            self._ops.flock(self._fd)
+        except BlockingIOError:
+            raise LockHeld(
+                f"{self._name} is held by {self._holder()}; expected no other drill on this env file;"
+                " wait for it to end, or end it"
+            ) from None
+        since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._ops.ftruncate(self._fd, 0)
+        write_all(self._ops, self._fd, json.dumps({"pid": os.getpid(), "since": since}).encode() + b"\n")
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(self._ops.read(self._fd, 200))
+            return f"process {int(holder['pid'])} since {datetime.fromisoformat(holder['since']):%Y-%m-%dT%H:%M:%SZ}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def release(self) -> None:
+        """Release the lock; more than once is harmless."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._ops.close(fd)
+
+
+def lock_path(path: Path) -> Path:
+    """Return the side file of the env file ``path``."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def acquire(ops: OsLayer, path: Path, *, optional: bool) -> tuple[Lock | None, str]:
+    """Lock the env file ``path``. Returns the lock, or with ``optional`` none and why it could not be had.
+
+    ``LockHeld`` is raised in both cases.
+    """
+    side = lock_path(path)
+    try:
+        return Lock(ops, side), ""
+    except OSError as error:
+        problem = f"{side.name} cannot be locked ({said(error)}); expected a lock file that this user can write"
+        if optional:
+            return None, problem
+        raise EnvFileRefused(f"{problem}; check the rights of the directory") from None

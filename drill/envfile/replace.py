@@ -1,0 +1,140 @@
+"""The replace of an env file, in the order of DESIGN.md section 6: at any crash the file is old or new."""
+
+import errno
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from drill.envfile.backup import backup_path, make_backup
+from drill.envfile.failure import EnvWriteFailed
+from drill.envfile.files import Snapshot, create_like, discard, snapshot, temp_path
+from drill.envfile.inplace import write_in_place
+from drill.envfile.osops import OsLayer, fsync_directory, said
+from drill.errors import EnvFileRefused
+
+ACTION = "env_file.replace"
+
+
+class IntentLog(Protocol):
+    """Where the drill notes what it is about to do; an intent without a done is how a killed drill is found."""
+
+    def intent(self, action: str, **facts: str | int) -> None:
+        """Record ``action`` before it is done; durable when it returns."""
+
+    def done(self, action: str, **facts: str | int) -> None:
+        """Record that ``action`` came to its end."""
+
+
+class _OnDisk(StrEnum):
+    """What stands at the env file's path after a failure."""
+
+    OLD = "not_written"
+    NEW = "written"
+    OTHER = "unknown"
+
+
+class _Moved(Exception):  # noqa: N818 - control flow of this file
+    """Someone else wrote the file between our reading and our rename."""
+
+
+class _NotProven(Exception):  # noqa: N818 - control flow of this file
+    """The file does not read back as written."""
+
+
+def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog, *, backup: bool) -> None:
+    """Replace ``old`` by ``new``. Raises ``EnvWriteFailed``, or ``EnvFileRefused`` if the file changed meanwhile.
+
+    The facts recorded are sizes and the inode, which tells whether the rename took place. No digest: with a guessable
+    secret in a small file, a digest is as good as the secret.
+    """
+    _prepare(ops, path, old, new, intents, backup=backup)
+    try:
+        _swap(ops, path, old, new)
+        _read_back(ops, path, new)
+    except _Moved:
+        _record_end(intents, path, _OnDisk.OLD)
+        raise EnvFileRefused(
+            f"{path.name} was changed by someone else just now; nothing was written; run again"
+        ) from None
+    except (OSError, _NotProven) as error:
+        state = _on_disk(ops, path, old, new)
+        _record_end(intents, path, state)
+        raise _failed(path, state, error) from None
+    if not _record_end(intents, path, _OnDisk.NEW):
+        raise EnvWriteFailed(f"{path.name} is written, but that could not be recorded; check the disk", changed=True)
+
+
+def _prepare(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog, *, backup: bool) -> None:
+    """Make the backup and record the intent; both are durable before the file is touched."""
+    sizes = {"old_size": len(old.data), "new_size": len(new)}
+    try:
+        if backup:
+            make_backup(ops, path, old)
+        intents.intent(ACTION, file=path.name, backup=backup_path(path).name, inode=old.status.st_ino, **sizes)
+    except OSError as error:
+        raise EnvWriteFailed(
+            f"{path.name} was not written: no backup or no record of the intent ({said(error)}); check disk and rights",
+            changed=False,
+        ) from None
+
+
+def _swap(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> None:
+    temp = temp_path(path)
+    create_like(ops, temp, new, old)
+    try:
+        _check_still(ops, path, old)
+        ops.rename(temp, path)
+    except OSError as error:
+        discard(ops, temp)
+        if error.errno != errno.EBUSY:
+            raise
+        write_in_place(ops, path, old, new)
+    except BaseException:
+        discard(ops, temp)
+        raise
+    else:
+        fsync_directory(ops, path.parent)
+
+
+def _check_still(ops: OsLayer, path: Path, old: Snapshot) -> None:
+    if not old.is_still(ops.lstat(path)):
+        raise _Moved
+
+
+def _read_back(ops: OsLayer, path: Path, new: bytes) -> None:
+    try:
+        same = snapshot(ops, path).data == new
+    except EnvFileRefused:
+        same = False
+    if not same:
+        raise _NotProven
+
+
+def _on_disk(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> _OnDisk:
+    try:
+        data = snapshot(ops, path).data
+    except EnvFileRefused:
+        return _OnDisk.OTHER
+    return _OnDisk.NEW if data == new else _OnDisk.OLD if data == old.data else _OnDisk.OTHER
+
+
+def _record_end(intents: IntentLog, path: Path, state: _OnDisk) -> bool:
+    """Record how the replace ended; return whether that could be done: on a full disk it matters less than the end."""
+    try:
+        intents.done(ACTION, file=path.name, result=str(state))
+    except OSError:
+        return False
+    return True
+
+
+def _failed(path: Path, state: _OnDisk, error: OSError | _NotProven) -> EnvWriteFailed:
+    seen = {
+        _OnDisk.OLD: "was not written and is as before",
+        _OnDisk.NEW: "is written, but not proven to last",
+        _OnDisk.OTHER: "does not read back as old or new",
+    }[state]
+    why = f" ({said(error)})" if isinstance(error, OSError) else ""
+    return EnvWriteFailed(
+        f"{path.name} {seen}{why}; check the disk and who else writes the file; the bytes from before are in its .bak",
+        changed=state is not _OnDisk.OLD,
+    )

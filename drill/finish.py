@@ -1,0 +1,71 @@
+"""Ending a drill: what users felt, the search for leaks, the journal line. Every part is isolated from the others."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from drill.context import Drill
+from drill.journal.entry import journal_entry
+from drill.journal.log import Appended, append_or_rescue, journal_path
+from drill.launch import Launch
+from drill.leaks import find_leaks
+from drill.record import DrillRecord, Evidence
+from drill.secret import Secret
+from drill.verdict import Verdict
+
+
+def close_measurements(started: Launch, began: float) -> None:
+    """Stop probing and put what the probes saw into the record. ``began``: monotonic start of the drill."""
+    record = started.record
+    if started.drill is not None and started.drill.probing:
+        started.drill.prober.stop()
+        _availability(started.drill)
+    record.duration_s = round(time.monotonic() - began, 3)
+
+
+def _availability(drill: Drill) -> None:
+    """State what the probes felt: a failed probe stands for one probe interval of one user's time."""
+    results = drill.prober.results()
+    if not results:
+        return
+    since = drill.written_at if drill.written_at is not None else results[0].due
+    after = [result for result in results if result.due >= since]
+    failed = sum(not result.ok for result in after)
+    if after:
+        span = max(after[-1].due - after[0].due, 0.0)
+        drill.record.downtime_s = round(span * failed / len(after), 3)
+    drill.record.facts |= {
+        "probes sent": len(results),
+        "probes failed since the flags were written": failed,
+        "availability": round(1 - failed / len(after), 5) if after else None,
+    }
+
+
+def search_leaks(started: Launch, secrets: Iterable[Secret], artifacts: Iterable[Path]) -> list[str]:
+    """Search what this drill has written for secrets; return one line per hit, naming the file and the key."""
+    found = [f"{leak.path.name}: holds the value of {leak.name}" for leak in find_leaks(artifacts, secrets)]
+    if found:
+        row = started.record.entries["preflight.env_file"]
+        row.evidence = Evidence(Verdict.FAIL, f"a secret leaked into {', '.join(found)}")
+    return found
+
+
+def write_journal(started: Launch) -> Appended:
+    """Append this drill's line; where that cannot be, it goes to standard error and the first writable place."""
+    entry = journal_entry(started.record)
+    written = append_or_rescue(journal_path(started.options.artifacts_dir), entry)
+    started.events.close()
+    return written
+
+
+def undo_hints(record: DrillRecord) -> tuple[str, ...]:
+    """Say how what this drill did is undone."""
+    if not record.flags_written or record.restored:
+        return ("Nothing to undo: this drill left the env file as it was.",)
+    name = record.env_file
+    hints = [f"Put the previous env file back: cp -p {name}.bak {name}, then reload the service."]
+    if record.purge.purged:
+        hints.append(
+            f"Purged documents are kept, with their vectors, in artifacts/drills/{record.drill_id}/quarantine/."
+        )
+    return tuple(hints)

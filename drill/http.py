@@ -1,0 +1,153 @@
+"""HTTP with every wait and every size bounded: no answer, slow answer and endless answer all cost seconds.
+
+httpx's own timeouts bound each read, not the whole answer; a server that sends a byte a second would hold a client for
+ever. So an answer is streamed, and given up at a deadline or a size.
+"""
+
+import json
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+USER_AGENT = "rollback-drill"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, or why there was none. ``error`` is empty exactly if a whole answer arrived."""
+
+    status: int
+    content_type: str
+    body: bytes
+    latency_s: float
+    """From the first byte sent to the last byte received."""
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether a whole answer with a 2xx status arrived."""
+        return not self.error and 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it."""
+        if not self.ok or "json" not in self.content_type:
+            return None
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def seen(self) -> str:
+        """Say in a few words what came back, without a word of the body."""
+        if self.error:
+            return self.error
+        kind = self.content_type.split(";")[0] or "no content type"
+        return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)"
+
+
+class HttpClient:
+    """A client for the service's own endpoints: no redirects, no proxies or netrc of the environment, TLS verified."""
+
+    def __init__(self, *, token: str = "", ca_file: str = "", timeout_s: float = 5.0, connections: int = 40) -> None:
+        """``timeout_s`` bounds a whole exchange, connecting included."""
+        import httpx
+
+        self._httpx = httpx
+        self.timeout_s = timeout_s
+        verify = ssl.create_default_context(cafile=ca_file or None)
+        headers = {"User-Agent": USER_AGENT} | ({"Authorization": f"Bearer {token}"} if token else {})
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._client = httpx.Client(
+            verify=verify, headers=headers, limits=limits, trust_env=False, follow_redirects=False
+        )
+
+    def get(self, url: str, *, fresh: bool = False, headers: Mapping[str, str] | None = None) -> Reply:
+        """GET ``url``; ``fresh`` asks for a new connection, so that another worker may answer."""
+        extra = {**(headers or {}), **({"Connection": "close"} if fresh else {})}
+        return self.request("GET", url, headers=extra)
+
+    def post(self, url: str, body: object) -> Reply:
+        """POST ``body`` as JSON."""
+        content = json.dumps(body).encode()
+        return self.request("POST", url, content=content, headers={"Content-Type": "application/json"})
+
+    def request(
+        self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Do one exchange and never raise for what the other side does."""
+        exchange = _Exchange(time.monotonic(), self.timeout_s)
+        timeout = self._httpx.Timeout(self.timeout_s, connect=min(3.0, self.timeout_s))
+        try:
+            with self._client.stream(
+                method,
+                url,
+                content=content,
+                headers=dict(headers or {}),
+                timeout=timeout,
+                extensions={"trace": exchange.trace},
+            ) as response:
+                body, error = exchange.read(response)
+        except self._httpx.HTTPError as problem:
+            return Reply(0, "", b"", exchange.latency_s(), _explain(problem))
+        except (ValueError, RuntimeError, OSError) as problem:
+            return Reply(0, "", b"", exchange.latency_s(), f"no answer ({type(problem).__name__})")
+        kind = response.headers.get("content-type", "")
+        return Reply(response.status_code, kind, body, exchange.latency_s(), error)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class _Exchange:
+    """The clock and the limits of one request."""
+
+    def __init__(self, began: float, timeout_s: float) -> None:
+        self._sent = began
+        self._deadline = began + timeout_s
+        self._ended: float | None = None
+
+    def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Take the moment in which the first byte goes out: what the client does before is not the service's time."""
+        if event.endswith("send_request_headers.started"):
+            self._sent = time.monotonic()
+        elif event.endswith("receive_response_body.complete"):
+            self._ended = time.monotonic()
+
+    def read(self, response: "httpx.Response") -> tuple[bytes, str]:
+        """Read the body up to the size and the deadline; the second item says why it was given up."""
+        parts: list[bytes] = []
+        size = 0
+        for part in response.iter_raw() if "content-encoding" not in response.headers else response.iter_bytes():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                return b"", f"more than {MAX_BODY_BYTES} bytes, given up"
+            if time.monotonic() > self._deadline:
+                return b"", "answer not complete in time, given up"
+            parts.append(part)
+        return b"".join(parts), ""
+
+    def latency_s(self) -> float:
+        return (self._ended or time.monotonic()) - self._sent
+
+
+def _explain(problem: Exception) -> str:
+    names = {
+        "ConnectTimeout": "no connection in time",
+        "ReadTimeout": "no answer in time",
+        "WriteTimeout": "request not taken in time",
+        "PoolTimeout": "too many requests without an answer",
+        "ConnectError": "connection refused or unreachable",
+        "ReadError": "connection broken off",
+        "RemoteProtocolError": "connection broken off or not HTTP",
+    }
+    text = str(problem)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "SSL" in text:
+        return "TLS certificate not accepted (set [service] ca_file for a private CA)"
+    return names.get(type(problem).__name__, type(problem).__name__)

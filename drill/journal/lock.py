@@ -1,0 +1,69 @@
+"""The journal's file: opened, locked against other drills, still the one that its name means."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drill.events import fsync_dir
+
+LOCK_TIMEOUT_S = 10.0
+_RETRY_S = 0.01
+
+
+class JournalBusyError(OSError):
+    """Somebody held the journal's lock for longer than ``LOCK_TIMEOUT_S``."""
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[int]:
+    """Yield a descriptor of the journal, readable and appending, under an exclusive ``flock``.
+
+    The lock is on the journal itself. When the file was rotated while we waited, the new one is opened. Creates
+    file and directory. Raises ``OSError`` (``JournalBusyError`` after ``timeout_s``).
+    """
+    deadline = time.monotonic() + timeout_s
+    fd = _open(path)
+    try:
+        while True:
+            _wait_for_lock(fd, deadline)
+            if _is_still(fd, path):
+                break
+            os.close(fd)
+            fd = _open(path)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open(path: Path) -> int:
+    new = not path.exists()
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    if new:
+        fsync_dir(path.parent)
+    return fd
+
+
+def _wait_for_lock(fd: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise JournalBusyError("the journal is locked by another process") from None
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)

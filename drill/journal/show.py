@@ -1,0 +1,59 @@
+"""The journal as a table for the terminal."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_LIMIT = 1 << 20
+_COLUMNS = ("timestamp", "result", "mode", "env_file", "operator", "took", "safe after", "notes")
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """Return the last ``count`` entries of the journal as they stand there (ASCII), oldest first.
+
+    Torn lines are passed over. Raises ``OSError`` if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        lines: deque[bytes] = deque(iter(lambda: file.readline(_LIMIT), b""), maxlen=max(count * 2, count + 16))
+    texts = [line.decode("ascii", "replace").rstrip("\n") for line in lines]
+    return [text for text in texts if _entry(text) is not None][-count:] if count > 0 else []
+
+
+def table(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a table with one row per entry; control characters never reach the terminal."""
+    rows = [_COLUMNS, *(_cells(entry) for line in lines if (entry := _entry(line)) is not None)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "drill_id" in entry else None
+
+
+def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        printable(entry.get("timestamp")),
+        printable(entry.get("result")),
+        "apply" if entry.get("apply") is True else "dry-run",
+        printable(entry.get("env_file")),
+        printable(entry.get("operator")),
+        _seconds(entry.get("duration_s")),
+        _seconds(entry.get("time_to_safety_s")),
+        printable(entry.get("notes")),
+    )
+
+
+def _seconds(value: object) -> str:
+    return f"{value:.1f} s" if isinstance(value, int | float) else "-"
+
+
+def printable(value: object) -> str:
+    """Return a text that a terminal shows and does not obey."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))

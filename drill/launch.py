@@ -1,0 +1,132 @@
+"""Starting a drill: from the options of the command line to a drill that is ready for its first row."""
+
+import os
+import secrets as random_tokens
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drill.config import Config
+from drill.config_load import find_config, load_config
+from drill.context import Drill
+from drill.envfile import EnvFile
+from drill.envfile.read import read_values
+from drill.errors import Refused
+from drill.events import EventLog, events_path
+from drill.journal.log import journal_path
+from drill.record import CHECK_IDS, DrillRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, checked."""
+
+    env_file: Path
+    apply: bool
+    operator: str
+    notes: str
+    drill_config: Path | None
+    purge: str
+    artifacts_dir: Path
+    reports_dir: Path
+    root: Path
+    selected: frozenset[str]
+
+
+@dataclass(slots=True)
+class Launch:
+    """A drill that has a record and an event log; ``drill`` is ``None`` if it was refused at once."""
+
+    options: Options
+    record: DrillRecord
+    events: EventLog
+    drill: Drill | None
+
+
+def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
+    """Read the env file and the configuration, and open the drill.
+
+    Raises `UsageError` for a wrong configuration, with nothing written. A `Refused` does not escape: it ends the drill
+    that was meant, and stands in its record.
+    """
+    refusal = ""
+    config = Config()
+    values: Mapping[str, str | None] = {}
+    try:
+        values = read_values(options.env_file)
+    except Refused as problem:
+        refusal = str(problem)
+    else:
+        path = find_config(options.drill_config, options.env_file, options.root)
+        config = load_config(path, options.env_file, values, environ)
+    record = _new_record(options)
+    events = EventLog(events_path(options.artifacts_dir, record.drill_id).parent)
+    events.start(record)
+    started = Launch(options, record, events, None)
+    if refusal:
+        record.refused = refusal
+        return started
+    try:
+        started.drill = _open(options, config, values, record, events)
+    except Refused as problem:
+        record.refused = str(problem)
+    return started
+
+
+def _open(
+    options: Options, config: Config, values: Mapping[str, str | None], record: DrillRecord, events: EventLog
+) -> Drill:
+    env_file = EnvFile.open(options.env_file, intents=events, read_only=not options.apply)
+    plan = env_file.plan()
+    record.changes = {change.key: change.after for change in plan.changes}
+    drill = Drill(
+        config=config,
+        record=record,
+        events=events,
+        env_file=env_file,
+        env_values=values,
+        plan=plan,
+        work_dir=events.path.parent,
+        purge_mode=options.purge,
+        journal=journal_path(options.artifacts_dir),
+        selected=options.selected,
+    )
+    for row in CHECK_IDS:
+        record.entries[row].required = _required(row, drill)
+    record.entries["purge_delta"].required = options.purge != "off"
+    return drill
+
+
+def _required(row: str, drill: Drill) -> bool:
+    """Whether a check must be green for a success (DESIGN.md sections 3 to 5).
+
+    A dry-run that would change something cannot judge the rolled-back state: only its prerequisites are required.
+    """
+    if row.startswith("reopen."):
+        return False
+    if row == "smoke.chat" and not drill.config.service.chat_path:
+        return False
+    if row == "slo.alerts" and not drill.config.slo.alerts:
+        return False
+    return row.startswith("preflight.") or drill.apply or drill.plan.unchanged
+
+
+def _new_record(options: Options) -> DrillRecord:
+    now = datetime.now(UTC)
+    return DrillRecord(
+        drill_id=f"{now:%Y%m%dT%H%M%SZ}-{random_tokens.token_hex(3)}",
+        env_file=shown_path(options.env_file),
+        operator=options.operator,
+        apply=options.apply,
+        notes=options.notes,
+        started=now,
+    )
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as the journal may show it: relative to the working directory, or the bare name."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name

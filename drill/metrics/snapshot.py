@@ -1,0 +1,94 @@
+"""One reading of one instance's metrics, and what moved between two readings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+Labels = frozenset[tuple[str, str]]
+Key = tuple[str, Labels]
+
+START_TIME = "process_start_time_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All samples of one instance at one moment.
+
+    ``families`` maps each registered family (without ``_total``) to its type: a family that is registered and has no
+    samples is a true zero, one that is not registered is unknown (METRICS.md, A1 number 2).
+    """
+
+    instance: str
+    taken: float
+    """Monotonic clock of this process, seconds."""
+    families: Mapping[str, str]
+    samples: Mapping[Key, float]
+
+    @property
+    def start_time(self) -> float | None:
+        """The start time that the process reports; only ever compared with itself, it may be a second early."""
+        return next((value for (name, _), value in self.samples.items() if name == START_TIME), None)
+
+    def has(self, family: str) -> bool:
+        """Whether the family is registered, with or without samples."""
+        return family.removesuffix("_total") in self.families
+
+    def select(self, name: str, **labels: str) -> Iterator[tuple[Mapping[str, str], float]]:
+        """Yield labels and value of every sample called ``name`` whose labels hold ``labels``."""
+        wanted = frozenset(labels.items())
+        for (sample, have), value in self.samples.items():
+            if sample == name and wanted <= have:
+                yield dict(have), value
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum of the selected samples; 0 if there are none (ask `has` whether that is a true zero)."""
+        return sum(value for _, value in self.select(name, **labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What moved on one instance from ``before`` to ``after``: raw samples subtracted, nothing extrapolated."""
+
+    before: Snapshot
+    after: Snapshot
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the process was replaced in between (its start time has a new value)."""
+        return self.before.start_time != self.after.start_time
+
+    @property
+    def seconds(self) -> float:
+        """Time between the two readings."""
+        return self.after.taken - self.before.taken
+
+    def moved(self, name: str) -> Iterator[tuple[Mapping[str, str], float]]:
+        """Yield labels and growth of every counter sample called ``name``.
+
+        A series born in between counts from zero; after a restart, or where a value fell, the whole new value counts
+        (METRICS.md, A1 numbers 1, 4 and 5).
+        """
+        for (sample, labels), value in self.after.samples.items():
+            if sample != name:
+                continue
+            base = 0.0 if self.restarted else self.before.samples.get((sample, labels), 0.0)
+            yield dict(labels), value if value < base else value - base
+
+    def growth(self, name: str, **labels: str) -> float:
+        """Return the growth of the counters called ``name`` with these labels, summed."""
+        wanted = labels.items()
+        return sum(value for have, value in self.moved(name) if wanted <= have.items())
+
+    def counters(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """Yield name and growth of every counter whose name starts with ``prefix``, one per sample name.
+
+        Histograms and summaries count by ``_count``; ``_bucket`` and ``_sum`` say the same again, ``_created`` is a
+        time and gauges do not count (METRICS.md, A1 number 17).
+        """
+        names = {name for name, _ in self.after.samples if name.startswith(prefix)}
+        for name in sorted(names):
+            if name.endswith(("_total", "_count")):
+                yield name, sum(value for _, value in self.moved(name))
+
+    def dead(self) -> bool:
+        """Whether not one sample differs: a cached page or a frozen exporter, not a living process."""
+        return dict(self.before.samples) == dict(self.after.samples)

@@ -1,0 +1,125 @@
+"""Facts of a FAISS index file, read from its header: milliseconds, and faiss itself stays unloaded for flat indexes.
+
+The layout is that of faiss' ``index_write.cpp`` (little endian): fourcc, ``int32`` d, ``int64`` ntotal, two unused
+``int64``, ``uint8`` is_trained, ``int32`` metric, and a ``float32`` metric argument if the metric is neither inner
+product nor L2. A flat index goes on with the number of ``float32`` components as ``uint64`` and the components. An
+``IndexIDMap`` wraps another index and ends with its ids: their number as ``uint64``, then ``int64`` each.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+HEADER = struct.Struct("<4siqqqBi")
+METRIC_ARGUMENT_SIZE = 4
+COUNT = struct.Struct("<Q")
+FLAT = {b"IxFI": "flat (inner product)", b"IxF2": "flat (L2)", b"IxFl": "flat"}
+ID_MAPS = {b"IxMp": "IDMap", b"IxM2": "IDMap2"}
+MAX_DIMENSION = 1 << 20
+
+
+class DamagedIndex(Exception):  # noqa: N818 - a finding, named by its caller
+    """The index file is not what its own header promises. The message is a clause that follows the file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHeader:
+    """What the first bytes of an index say."""
+
+    fourcc: bytes
+    dimension: int
+    vectors: int
+    is_trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """A structurally sound index: number of vectors, their dimension and the kind in words."""
+
+    vectors: int
+    dimension: int
+    kind: str
+
+
+def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
+    """Check the index in ``file`` (``size`` bytes) and return its facts.
+
+    ``path`` is only used for kinds whose header alone does not tell the length: those are mapped by faiss.
+    Raises DamagedIndex.
+    """
+    outer = _header(file)
+    if outer.fourcc in FLAT:
+        _check_flat(file, outer)
+        _check_end(file, size)
+        return IndexFile(outer.vectors, outer.dimension, FLAT[outer.fourcc])
+    if outer.fourcc in ID_MAPS:
+        inner = _header(file)
+        if inner.fourcc in FLAT:
+            return _id_map(file, size, outer, inner)
+    return _mapped_by_faiss(path)
+
+
+def _id_map(file: BinaryIO, size: int, outer: IndexHeader, inner: IndexHeader) -> IndexFile:
+    if (inner.vectors, inner.dimension) != (outer.vectors, outer.dimension):
+        raise DamagedIndex(f"maps {outer.vectors} ids onto {inner.vectors} vectors")
+    _check_flat(file, inner)
+    ids = _count(file)
+    if ids != outer.vectors:
+        raise DamagedIndex(f"maps {ids} ids onto {outer.vectors} vectors")
+    file.seek(ids * 8, 1)
+    _check_end(file, size)
+    return IndexFile(outer.vectors, outer.dimension, f"{ID_MAPS[outer.fourcc]}, {FLAT[inner.fourcc]}")
+
+
+def _header(file: BinaryIO) -> IndexHeader:
+    raw = _read(file, HEADER.size)
+    fourcc, dimension, vectors, _, _, is_trained, metric = HEADER.unpack(raw)
+    if metric > 1:
+        _read(file, METRIC_ARGUMENT_SIZE)
+    if not fourcc.isalnum():
+        raise DamagedIndex("does not begin like a FAISS index")
+    if not 0 < dimension <= MAX_DIMENSION or vectors < 0 or is_trained > 1:
+        raise DamagedIndex(f"has an impossible header (dimension {dimension}, {vectors} vectors)")
+    if not is_trained:
+        raise DamagedIndex("is not trained")
+    return IndexHeader(fourcc, dimension, vectors, bool(is_trained))
+
+
+def _check_flat(file: BinaryIO, header: IndexHeader) -> None:
+    components = _count(file)
+    expected = header.vectors * header.dimension
+    if components != expected:
+        raise DamagedIndex(f"holds {components} components, its header promises {expected}")
+    file.seek(components * 4, 1)
+
+
+def _check_end(file: BinaryIO, size: int) -> None:
+    if file.tell() > size:
+        raise DamagedIndex(f"is cut off: {size} bytes, its header promises at least {file.tell()}")
+    if file.tell() < size:
+        raise DamagedIndex(f"has {size - file.tell()} bytes after its end")
+
+
+def _count(file: BinaryIO) -> int:
+    (count,) = COUNT.unpack(_read(file, COUNT.size))
+    return int(count)
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    raw = file.read(size)
+    if len(raw) < size:
+        raise DamagedIndex("is cut off in its header")
+    return raw
+
+
+def _mapped_by_faiss(path: Path) -> IndexFile:
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    except RuntimeError:
+        raise DamagedIndex("cannot be read by faiss") from None
+    if not index.is_trained:
+        raise DamagedIndex("is not trained")
+    return IndexFile(int(index.ntotal), int(index.d), type(index).__name__)

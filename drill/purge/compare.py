@@ -1,0 +1,150 @@
+"""Compare the two inventories of a tenant in DuckDB, within a memory limit and a spill directory."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drill.errors import CannotMeasure, PrimaryUnreadable
+from drill.purge.budget import Budget
+from drill.purge.inventory import write_primary, write_target
+from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta
+from drill.target.base import Pair, Target
+
+if TYPE_CHECKING:
+    import duckdb
+
+PRIMARY = "primary.parquet"
+TARGET = "target.parquet"
+DELTA = "delta.parquet"
+BLOCK = 50_000
+"""Documents of a delta that are held in memory at once."""
+
+JOIN = """
+COPY (
+    SELECT DISTINCT coalesce(t.id, p.id) AS id,
+           CASE WHEN p.id IS NULL THEN 'orphan' WHEN t.id IS NULL THEN 'missing' ELSE 'stale' END AS kind,
+           coalesce(t.hash, '') AS hash_target
+    FROM read_parquet(?) p FULL OUTER JOIN read_parquet(?) t ON p.id = t.id
+    WHERE p.id IS NULL OR t.id IS NULL OR p.hash <> t.hash
+    ORDER BY 1, 3
+) TO '{delta}' (FORMAT parquet, COMPRESSION zstd)
+"""
+COUNT = """
+SELECT count(*) FILTER (kind = 'orphan'), count(*) FILTER (kind = 'stale'), count(*) FILTER (kind = 'missing'),
+       count(*) FILTER (kind <> 'missing' AND hash_target = '')
+FROM read_parquet(?)
+"""
+TWICE = """
+SELECT count(*) FROM read_parquet(?) p
+JOIN read_parquet(?) d ON p.id = d.id AND p.hash = d.hash_target AND d.kind = 'stale'
+"""
+"""Stale although FAISS has this very content: only if FAISS has the id twice."""
+REMAINING = """
+SELECT count(*) FILTER (EXISTS (FROM read_parquet($1) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind
+<> 'missing')),
+       count(*) FILTER (NOT EXISTS (FROM read_parquet($2) t WHERE t.id = n.id AND t.hash = n.hash_target))
+FROM read_parquet($3) n WHERE n.kind <> 'missing'
+"""
+
+
+def compare(primary: Primary, target: Target, settings: PurgeSettings, folder: Path, budget: Budget) -> Delta:
+    """Compare every tenant of ``settings`` and return the plan; its files are in ``folder``, which must be empty.
+
+    Reads only. Raises PrimaryUnreadable, TargetUnavailable, OverBudget, CannotMeasure.
+    """
+    counts = target.counts()
+    tenants = []
+    for number, tenant in enumerate(dict.fromkeys(settings.tenants)):
+        here = folder / f"tenant-{number:04d}"
+        here.mkdir(mode=0o700)
+        tenants.append(_tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget))
+    unscoped = {tenant: count for tenant, count in sorted(counts.items()) if tenant not in settings.tenants}
+    return Delta(tuple(tenants), unscoped, _digest(tenants))
+
+
+def _tenant(
+    primary: Primary, target: Target, tenant: str, counted: int, settings: PurgeSettings, here: Path, budget: Budget
+) -> TenantDelta:
+    """Scan the target first, then FAISS: what is written to both in between is then seen in FAISS, at least."""
+    on_target = write_target(target, tenant, counted, here / TARGET, budget)
+    version = primary.version(tenant)
+    in_primary = write_primary(primary, tenant, here / PRIMARY, budget)
+    budget.check()
+    with _duckdb(settings, here) as duck:
+        delta = str(here / DELTA).replace("'", "''")
+        duck.execute(JOIN.format(delta=delta), [_one_file(here / PRIMARY), _one_file(here / TARGET)])
+        orphans, stale, missing, unhashed = _row(duck, COUNT, here / DELTA)
+        (twice,) = _row(duck, TWICE, here / PRIMARY, here / DELTA)
+    if twice:
+        raise PrimaryUnreadable(
+            f"FAISS index of tenant {tenant!r}: docs.json uses an id twice ({twice} times); every id must be unique, "
+            "rebuild the index, then run again"
+        )
+    return TenantDelta(tenant, here, in_primary, on_target, orphans, stale, missing, unhashed, version)
+
+
+def remaining(before: TenantDelta, after: TenantDelta, settings: PurgeSettings) -> tuple[int, int]:
+    """Compare two successive plans of a tenant: how many documents to delete were to be deleted before already, and how
+    many were not on the target at all when it was compared before.
+    """  # noqa: D205 - one sentence
+    with _duckdb(settings, after.folder) as duck:
+        left, written = _row(duck, REMAINING, before.folder / DELTA, before.folder / TARGET, after.folder / DELTA)
+    return left, written
+
+
+def blocks(tenant: TenantDelta) -> Iterator[list[Pair]]:
+    """Yield the documents to delete (id, hash on the target) in blocks of bounded size, in the order of their ids."""
+    from pyarrow import parquet
+
+    # pre_buffer would hold the whole file in memory (VECTORS.md section 2).
+    with parquet.ParquetFile(tenant.folder / DELTA, pre_buffer=False) as file:
+        for batch in file.iter_batches(BLOCK):
+            columns = (batch.column(name).to_pylist() for name in ("id", "kind", "hash_target"))
+            doomed = [(key, value) for key, kind, value in zip(*columns, strict=True) if kind != "missing"]
+            if doomed:
+                yield doomed
+
+
+@contextmanager
+def _duckdb(settings: PurgeSettings, spill: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{settings.memory_limit_mb}MB",
+        "threads": str(settings.threads),
+        "temp_directory": str(spill / "spill"),
+        "preserve_insertion_order": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    try:
+        with duckdb.connect(":memory:", config=config) as connection:
+            connection.execute("SET enable_progress_bar = false")
+            yield connection
+    except duckdb.Error as error:
+        raise CannotMeasure(
+            f"comparison of the inventories: {type(error).__name__}; expected room for {settings.memory_limit_mb} MB "
+            "in memory and for the spill beside the artifacts, make room, then run again"
+        ) from None
+
+
+def _row(duck: "duckdb.DuckDBPyConnection", query: str, *files: Path) -> tuple[int, ...]:
+    row = duck.execute(query, [_one_file(file) for file in files]).fetchone()
+    return tuple(int(value) for value in row or ())
+
+
+def _one_file(path: Path) -> str:
+    """Escape what DuckDB would take for a pattern."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def _digest(tenants: list[TenantDelta]) -> str:
+    digest = hashlib.sha256()
+    for tenant in tenants:
+        digest.update(f"{len(tenant.tenant)}:{tenant.tenant}".encode())
+        with (tenant.folder / DELTA).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,207 @@
+"""What a purge deletes, kept: Parquet parts that are complete and on disk before the delete.
+
+The name of a part carries its state, so that the directory alone tells what a killed purge had done: ``*.tmp`` never
+counts; ``part-N.SHA.pending.parquet`` is complete and its documents *may* be deleted; ``part-N.SHA.parquet`` holds
+exactly the documents that were seen to be gone. ``SHA`` is the first half of the file's SHA-256. ``manifest.json``
+describes the origin, and the parts once a purge has ended.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drill.errors import CannotMeasure
+from drill.target.base import Row, Target
+
+SCHEMA_VERSION = 1
+PENDING = ".pending.parquet"
+DONE = ".parquet"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part file; ``pending`` until its documents were seen to be gone."""
+
+    number: int
+    path: Path
+    sha256: str
+    rows: int
+    tenant: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether the delete was not seen to have happened."""
+        return self.path.name.endswith(PENDING)
+
+
+class Quarantine:
+    """A quarantine directory, 0700, its files 0600: it holds documents."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._next = 1
+
+    def open(self) -> None:
+        """Create the directory, clear away what never became a part, and number on from what is there."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for scrap in self.folder.glob("*.tmp"):
+            scrap.unlink()
+        self._next = max((_number(path) for path in part_paths(self.folder)), default=0) + 1
+
+    def put(self, tenant: str, rows: Sequence[Row]) -> Part:
+        """Write ``rows`` as a pending part, durable on return. Raises OSError: then nothing may be deleted."""
+        part = self._write(self._next, tenant, rows, PENDING)
+        self._next += 1
+        return part
+
+    def confirm(self, part: Part, rows: Sequence[Row], gone: Collection[Row]) -> Part | None:
+        """Make ``part``, which holds ``rows``, the record of ``gone``: rename it, or write it anew if some are not."""
+        if len(gone) == len(rows):
+            done = part.path.with_name(part.path.name.removesuffix(PENDING) + DONE)
+            part.path.rename(done)
+            _sync(self.folder)
+            return Part(part.number, done, part.sha256, part.rows, part.tenant)
+        kept = self._write(part.number, part.tenant, list(gone), DONE) if gone else None
+        part.path.unlink()
+        _sync(self.folder)
+        return kept
+
+    def settle(self, target: Target) -> int:
+        """Finish what a killed purge left pending: keep what is gone, drop what is there (the next plan finds it).
+
+        Returns the number of documents that turned out to be gone.
+        """
+        settled = 0
+        for path in [path for path in part_paths(self.folder) if path.name.endswith(PENDING)]:
+            part, rows = read_part(path)
+            there = target.present(part.tenant, [row.id for row in rows])
+            gone = [row for row in rows if row.pair not in there]
+            self.confirm(part, rows, gone)
+            settled += len(gone)
+        return settled
+
+    def write_manifest(self, origin: Mapping[str, str], plan_digest: str) -> None:
+        """Write ``manifest.json`` from the parts there are."""
+        parts = []
+        for path in part_paths(self.folder):
+            part, rows = read_part(path)
+            dims = sorted({len(row.vector) // 4 for row in rows if row.vector is not None})
+            state = "pending" if part.pending else "deleted"
+            entry = {"file": path.name, "tenant": part.tenant, "rows": part.rows, "dims": dims, "state": state}
+            parts.append({**entry, "sha256": part.sha256})
+        manifest = {
+            "schema": SCHEMA_VERSION,
+            "origin": dict(origin),
+            "plan_digest": plan_digest,
+            "vectors": "float32",
+            "tenants": _tenants(parts),
+            "dims": sorted({dim for entry in parts for dim in entry["dims"]}),  # type: ignore[attr-defined]
+            "parts": parts,
+        }
+        _write_durably(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=True).encode())
+
+    def _write(self, number: int, tenant: str, rows: Sequence[Row], suffix: str) -> Part:
+        content = _encode(tenant, rows)
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.folder / f"part-{number:06d}.{digest[:32]}{suffix}"
+        _write_durably(path, content)
+        return Part(number, path, digest, len(rows), tenant)
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """Return the parts of a quarantine, pending and done, in the order they were written."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def read_part(path: Path) -> tuple[Part, list[Row]]:
+    """Read a part and check it against its name. Raises CannotMeasure if it is damaged."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest[:32] != path.name.split(".")[1]:
+        raise CannotMeasure(
+            f"quarantine part {path.name}: damaged, its SHA-256 is not the one in its name; restore the file"
+        )
+    table = parquet.read_table(pa.BufferReader(content))
+    rows = _decode(table)
+    tenant = str(table.column("tenant")[0])
+    return Part(_number(path), path, digest, len(rows), tenant), rows
+
+
+def _encode(tenant: str, rows: Sequence[Row]) -> bytes:
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    vectors = pa.array(
+        [None if row.vector is None else np.frombuffer(row.vector, "<f4") for row in rows], pa.list_(pa.float32())
+    )
+    table = pa.table(
+        {
+            "tenant": pa.array([tenant] * len(rows), pa.string()),
+            "id": pa.array([row.id for row in rows], pa.string()),
+            "hash": pa.array([row.hash for row in rows], pa.string()),
+            "vector": vectors,
+            "payload": pa.array([row.payload for row in rows], pa.string()),
+        }
+    ).replace_schema_metadata({"rollback_drill.quarantine": str(SCHEMA_VERSION)})
+    sink = pa.BufferOutputStream()
+    parquet.write_table(
+        table, sink, compression="zstd", use_dictionary=["tenant"], use_byte_stream_split=["vector.list.element"]
+    )
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _decode(table: Any) -> list[Row]:
+    import numpy as np
+
+    vectors = table.column("vector").combine_chunks()
+    floats = np.asarray(vectors.values, dtype="<f4")
+    bounds = np.asarray(vectors.offsets)
+    columns = (table.column(name).to_pylist() for name in ("id", "hash", "payload"))
+    return [
+        Row(key, value, floats[bounds[i] : bounds[i + 1]].tobytes() if vectors[i].is_valid else None, payload)
+        for i, (key, value, payload) in enumerate(zip(*columns, strict=True))
+    ]
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix("part-").split(".")[0])
+
+
+def _tenants(parts: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for part in parts:
+        tenant = str(part["tenant"])
+        counts[tenant] = counts.get(tenant, 0) + int(str(part["rows"]))
+    return counts
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Write, fsync, rename, fsync the directory, read back. Raises OSError."""
+    scratch = path.with_name(path.name + ".tmp")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.rename(path)
+    _sync(path.parent)
+    if path.read_bytes() != content:
+        raise OSError(f"{path.name} reads back differently")
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

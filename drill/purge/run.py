@@ -1,0 +1,273 @@
+"""Compare, guard, quarantine, delete, and prove that the delta is gone.
+
+Why no good document is ever deleted
+    A document on the target is good if FAISS holds the same id with the same content. Dual-write is proven off before
+    a purge runs, so the target only shrinks while FAISS goes on growing and changing. The target is scanned *first*,
+    FAISS after it: what was written to both sides before or between the scans is in the later FAISS snapshot. Reading
+    FAISS first would condemn a document that a late write put on both sides in between. A document that FAISS changed
+    or dropped between the scans is rightly stale or orphaned. Before a block of at most 50,000 condemned documents is
+    deleted, it is looked up in FAISS again if there is a newer snapshot, and the delete itself only takes a document
+    that still has the content that was exported. What remains is a document that FAISS takes up, with exactly the
+    content the target already had, in the seconds between that look and the delete: it becomes ``missing`` on the
+    target, is in the quarantine, and is written again at re-opening. FAISS here means its snapshot on disk. A service
+    that reloads by restarting (the runbook's way) loses what it had not written, so after step 1 the snapshot is the
+    truth; one that re-reads its flags while running must write a snapshot first.
+
+What "the delta is zero" means
+    FAISS takes writes during the purge and the target no longer does, so a comparison afterwards may find *new* stale
+    and orphaned documents: those that FAISS changed or dropped since. The claim that is proven is: every (id, content)
+    pair on the target agrees with the FAISS snapshot it was compared with, or was deleted. After the deletes both
+    sides are counted, scanned and compared again. A pair to delete that was to be deleted before is ``left``: a
+    failure. A pair that was not on the target at the comparison before was written since: dual-write is not off, a
+    failure, too. The rest agreed with the earlier snapshot; it is deleted in a further round, three in all, and what
+    then still comes up is reported as ``changed_since``.
+
+Resuming
+    A purge killed at any point leaves the target, the events and the quarantine. Running it again settles the pending
+    part (what is gone stays in it), compares afresh and goes on; so the quarantine holds exactly what was deleted.
+    Inventories of a killed purge are removed by the next one in the same directory.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from drill.errors import CannotMeasure, TargetUnavailable
+from drill.purge import plan_file
+from drill.purge.batches import BatchPurge, Tally
+from drill.purge.budget import Budget
+from drill.purge.compare import compare, remaining
+from drill.purge.guard import guard
+from drill.purge.model import (
+    Delta,
+    EventLog,
+    OverBudget,
+    Primary,
+    PurgeRefused,
+    PurgeReport,
+    PurgeSettings,
+    PurgeStatus,
+    silent,
+)
+from drill.purge.quarantine import Quarantine
+from drill.target.base import Target
+
+ROUNDS = 3
+INVENTORY = "inventory-"
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a run has come: what its report is made from, however it ends."""
+
+    tally: Tally
+    first: Delta | None = None
+    last: Delta | None = None
+    left: int | None = None
+    written: int = 0
+
+    @property
+    def changed_since(self) -> int:
+        """What the last comparison found beyond ``left`` and ``written``."""
+        if self.left is None or self.last is None or self.last is self.first:
+            return 0
+        return max(0, self.last.doomed - self.left - self.written)
+
+
+class Purge:
+    """One purge. ``work_dir`` is the drill's own directory; the quarantine becomes its subdirectory ``quarantine``."""
+
+    def __init__(
+        self,
+        primary: Primary,
+        target_factory: Callable[[], Target],
+        settings: PurgeSettings,
+        work_dir: Path,
+        events: EventLog,
+        progress: Callable[[str], None] = silent,
+    ) -> None:
+        self._primary = primary
+        self._target_factory = target_factory
+        self._settings = settings
+        self._work_dir = work_dir
+        self._events = events
+        self._progress = progress
+        self._scratch: Path | None = None
+        self.quarantine = work_dir / "quarantine"
+
+    def plan(self) -> Delta:
+        """Compare both sides; reads only. The plan's files live until ``run`` or ``close``.
+
+        Raises PrimaryUnreadable, TargetUnavailable, OverBudget or another CannotMeasure.
+        """
+        target = self._target_factory()
+        try:
+            return self._compare(target, Budget(self._settings.time_budget_s))
+        finally:
+            target.close()
+
+    def run(self, delta: Delta | None = None) -> PurgeReport:
+        """Carry out ``delta``, or a fresh plan, and verify. A bad end is in the report, not raised."""
+        budget = Budget(self._settings.time_budget_s)
+        course = _Course(Tally(), first=delta)
+        try:
+            status, reason = self._run(course, budget)
+        except PurgeRefused as held:
+            status, reason = PurgeStatus.REFUSED, f"{held}{self._kept(course)}"
+        except (OverBudget, TargetUnavailable) as stop:
+            status, reason = PurgeStatus.DEFERRED, self._stopped(str(stop), course)
+        except OSError as stop:
+            said = (
+                f"files of the purge: {stop.strerror or type(stop).__name__}; nothing is deleted without its quarantine"
+            )
+            status, reason = PurgeStatus.DEFERRED, self._stopped(said, course)
+        except CannotMeasure as stop:
+            unknown = PurgeStatus.DEFERRED if course.tally.batches else PurgeStatus.COULD_NOT_COMPARE
+            status, reason = unknown, self._stopped(str(stop), course)
+        finally:
+            self.close()
+        return self._report(status, reason, course, budget)
+
+    def close(self) -> None:
+        """Remove the inventories, which hold document ids."""
+        for folder in self._work_dir.glob(f"{INVENTORY}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._scratch = None
+
+    def _run(self, course: _Course, budget: Budget) -> tuple[PurgeStatus, str]:
+        target = self._target_factory()
+        try:
+            quarantine = Quarantine(self.quarantine)
+            settled = self._settle(quarantine, target)
+            if course.first is None:
+                course.first = self._compare(target, budget)
+            course.last = course.first
+            if not course.first.doomed:
+                return PurgeStatus.NOTHING_TO_PURGE, _nothing(course.first, settled)
+            guard(course.first, self._settings)
+            self._rounds(course, target, quarantine, budget)
+            return self._judge(course)
+        finally:
+            self._describe(target, course)
+            target.close()
+
+    def _rounds(self, course: _Course, target: Target, quarantine: Quarantine, budget: Budget) -> None:
+        quarantine.open()
+        work = BatchPurge(
+            self._primary,
+            target,
+            quarantine,
+            self._events,
+            budget,
+            self._settings.batch,
+            self._progress,
+            course.tally,
+        )
+        for number in range(ROUNDS):
+            plan = course.last
+            if plan is None or not plan.doomed or (number and not self._may_go_on(plan, course)):
+                return
+            self._events.event("purge_plan", round=number + 1, documents=plan.doomed, digest=plan.digest)
+            work.carry_out(plan)
+            self._progress("purge: comparing again")
+            course.last = self._compare(target, budget)
+            self._classify(course, plan, course.last)
+
+    def _may_go_on(self, plan: Delta, course: _Course) -> bool:
+        """Whether the next round keeps within the guard; if not, its documents stay and are reported."""
+        with suppress(PurgeRefused):
+            guard(plan, self._settings, course.tally.purged, course.first)
+            return True
+        return False
+
+    def _classify(self, course: _Course, before: Delta, after: Delta) -> None:
+        pairs = zip(before.tenants, after.tenants, strict=True)
+        found = [remaining(earlier, later, self._settings) for earlier, later in pairs]
+        course.left = sum(left for left, _ in found)
+        course.written = sum(written for _, written in found)
+
+    def _judge(self, course: _Course) -> tuple[PurgeStatus, str]:
+        done = f"{course.tally.purged} documents deleted, all in the quarantine"
+        if course.written:
+            return PurgeStatus.INCOMPLETE, (
+                f"{course.written} documents that differ were written to the target meanwhile; expected none with "
+                f"dual-write off, find the writer, then run again ({done})"
+            )
+        if course.left:
+            return PurgeStatus.INCOMPLETE, (
+                f"{course.left} documents are on the target still or again; expected none, run again ({done})"
+            )
+        since = f"; FAISS changed {course.changed_since} more since" if course.changed_since else ""
+        return PurgeStatus.PURGED, f"{done}; compared again, no divergence from the snapshot is left{since}"
+
+    def _stopped(self, why: str, course: _Course) -> str:
+        planned = f" of {course.first.doomed}" if course.first is not None else ""
+        return f"{why}; {course.tally.purged}{planned} documents deleted so far, run the drill again to finish"
+
+    def _kept(self, course: _Course) -> str:
+        if course.first is None:
+            return ""
+        try:
+            plan_file.keep(course.first, self._work_dir / "plan")
+        except OSError as error:
+            return f" (the plan could not be kept: {error.strerror})"
+        return "; nothing was deleted, the plan is kept in 'plan' beside the events"
+
+    def _settle(self, quarantine: Quarantine, target: Target) -> int:
+        if not self.quarantine.is_dir():
+            return 0
+        quarantine.open()
+        return quarantine.settle(target)
+
+    def _compare(self, target: Target, budget: Budget) -> Delta:
+        if self._scratch is None:
+            self._work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.close()
+            self._scratch = Path(tempfile.mkdtemp(prefix=INVENTORY, dir=self._work_dir))
+        folder = Path(tempfile.mkdtemp(prefix="round-", dir=self._scratch))
+        return compare(self._primary, target, self._settings, folder, budget)
+
+    def _describe(self, target: Target, course: _Course) -> None:
+        """Write the manifest; the parts are whole without it, so nothing that goes wrong here matters to the purge."""
+        if course.first is None or not course.tally.purged:
+            return
+        with suppress(CannotMeasure, OSError):
+            Quarantine(self.quarantine).write_manifest(target.describe(), course.first.digest)
+
+    def _report(self, status: PurgeStatus, reason: str, course: _Course, budget: Budget) -> PurgeReport:
+        plan = course.first
+        kept = self.quarantine if self.quarantine.is_dir() else None
+        return PurgeReport(
+            status=status,
+            reason=reason,
+            orphans=plan.orphans if plan else None,
+            stale=plan.stale if plan else None,
+            missing=plan.missing if plan else None,
+            purged=course.tally.purged,
+            skipped=course.tally.skipped,
+            left=_left(status, course),
+            changed_since=course.changed_since,
+            quarantine=kept,
+            per_tenant=plan.tenants if plan else (),
+            unscoped=plan.unscoped if plan else {},
+            duration_s=budget.spent_s,
+        )
+
+
+def _left(status: PurgeStatus, course: _Course) -> int | None:
+    """Condemned and still there: proven by the last comparison, else what the plan has beyond what was done."""
+    if status in (PurgeStatus.PURGED, PurgeStatus.INCOMPLETE):
+        return (course.left or 0) + course.written
+    if course.first is None:
+        return None
+    return max(0, course.first.doomed - course.tally.purged - course.tally.skipped)
+
+
+def _nothing(plan: Delta, settled: int) -> str:
+    compared = f"{plan.target_documents} documents on the target, none of them differs from FAISS"
+    missing = f", {plan.missing} are missing there" if plan.missing else ""
+    finished = f"; {settled} were deleted by an earlier run" if settled else ""
+    return f"{PurgeStatus.NOTHING_TO_PURGE}: {compared}{missing}{finished}"

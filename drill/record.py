@@ -1,0 +1,161 @@
+"""The record of one drill: what was done and what was found. Journal and report are views of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from drill.verdict import EXIT_CODES, Outcome, Result, Verdict, worst
+
+CHECK_IDS = (
+    "preflight.env_file",
+    "preflight.service",
+    "preflight.metrics",
+    "preflight.faiss",
+    "preflight.window",
+    "smoke.search",
+    "smoke.embed",
+    "smoke.chat",
+    "slo.latency",
+    "slo.errors",
+    "slo.alerts",
+    "post.endpoints",
+    "post.primary_latency",
+    "post.target_errors",
+    "post.circuit_open",
+    "post.shadow_silent",
+    "post.backend",
+    "reopen.shadow_read",
+    "reopen.dual_write",
+)
+STEP_IDS = ("preflight", "disable_dual_write", "purge_delta", "disable_shadow_read", "force_faiss", "reopen")
+
+RUNBOOK_ORDER = (
+    *(check for check in CHECK_IDS if check.startswith("preflight.")),
+    "disable_dual_write",
+    "purge_delta",
+    "disable_shadow_read",
+    "force_faiss",
+    *(check for check in CHECK_IDS if not check.startswith("preflight.")),
+)
+"""Every id that one test carries, in the order of the runbook: the order of the report's rows."""
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one test saw. ``verdict`` never stands without a ``reason`` in plain words.
+
+    ``detail`` holds further measured facts for the report (names to numbers or short texts; never a response,
+    never a value of the env file other than the three flags).
+    """
+
+    verdict: Verdict
+    reason: str
+    value: Scalar = None
+    op: str = ""
+    threshold: Scalar = None
+    samples: int | None = None
+    window_s: float | None = None
+    unit: str = ""
+    detail: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def judged(self, verdict: Verdict, reason: str) -> "Evidence":
+        """Return the same numbers with a verdict."""
+        return replace(self, verdict=verdict, reason=reason)
+
+    def line(self) -> str:
+        """Return the one line for terminal and failure message: verdict first, then the numbers."""
+        parts = [str(self.verdict)]
+        if self.value is not None:
+            parts.append(f"{_short(self.value)}{self.unit} {self.op} {_short(self.threshold)}{self.unit}".rstrip())
+        if self.window_s is not None:
+            parts.append(f"window {self.window_s:.1f} s")
+        if self.samples is not None:
+            parts.append(f"{self.samples} samples")
+        return ", ".join(parts) + f": {self.reason}"
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str("" if value is None else value)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row of the drill: a step or a check, from ``not_run`` to its evidence."""
+
+    id: str
+    evidence: Evidence = field(default_factory=lambda: Evidence(Verdict.NOT_RUN, "was not run"))
+    outcome: Outcome = Outcome.NOT_RUN
+    duration_s: float = 0.0
+    required: bool = True
+
+    @property
+    def is_step(self) -> bool:
+        """Whether this row may change the world."""
+        return self.id in STEP_IDS
+
+
+@dataclass(slots=True)
+class PurgeCounts:
+    """What step 2 found and did, in documents over all tenants; ``None`` is unknown."""
+
+    orphans: int | None = None
+    stale: int | None = None
+    missing: int | None = None
+    purged: int = 0
+    deferred: bool = False
+
+
+@dataclass(slots=True)
+class DrillRecord:
+    """One drill, complete from the first moment: an interrupted run still has every row."""
+
+    drill_id: str
+    env_file: str
+    """As it may be shown: relative to the working directory, or a bare name."""
+    operator: str
+    apply: bool
+    notes: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    duration_s: float = 0.0
+    changes: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=lambda: {name: Entry(name) for name in RUNBOOK_ORDER})
+    refused: str = ""
+    """Why the drill stopped before any change; empty if it did not."""
+    interrupted: str = ""
+    """What ended the drill early (a signal's name); empty if nothing did."""
+    flags_written: bool = False
+    restored: bool = False
+    time_to_safety_s: float | None = None
+    downtime_s: float | None = None
+    purge: PurgeCounts = field(default_factory=PurgeCounts)
+    report: str = ""
+    facts: dict[str, Scalar] = field(default_factory=dict)
+    """Further facts for the head of the report (probes sent, availability, journal head)."""
+
+    def preflight_entry(self) -> Entry:
+        """Return the row of the step ``preflight``: the worst of its checks."""
+        rows = [row for row in self.entries.values() if row.id.startswith("preflight.")]
+        bad = [row for row in rows if row.evidence.verdict is not Verdict.PASS]
+        reason = "; ".join(f"{row.id}: {row.evidence.reason}" for row in bad) or "all prerequisites hold"
+        evidence = Evidence(worst(row.evidence.verdict for row in rows), reason)
+        outcome = Outcome.REFUSED if self.refused else Outcome.NO_CHANGE
+        return Entry("preflight", evidence, outcome, sum(row.duration_s for row in rows))
+
+    @property
+    def result(self) -> Result:
+        """The drill's result, by DESIGN.md section 4. A row that is required and not green is never a success."""
+        verdict = worst(row.evidence.verdict for row in self.entries.values() if row.required)
+        if self.refused:
+            return Result.REFUSED
+        if self.interrupted and self.flags_written:
+            return Result.INTERRUPTED
+        if verdict is Verdict.FAIL or self.restored:
+            return Result.FAILURE
+        return Result.SUCCESS if verdict is Verdict.PASS else Result.INCONCLUSIVE
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that goes with the result."""
+        return EXIT_CODES[self.result]

@@ -1,0 +1,131 @@
+"""The rollback itself: all flags to disk in one edit, one reload, and back if the service does not come up.
+
+The three flags are three steps of the runbook, but one edit and one restart: three would triple the time a user waits.
+The edit comes first and waits for nothing; whatever needs the network comes after it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from drill.context import Drill
+from drill.envfile import FLAGS, EnvWriteFailed
+from drill.errors import Refused
+from drill.service import ReloadOutcome
+
+FLAG_OF_STEP = {
+    "disable_dual_write": "FF_RETRIEVAL_DUAL_WRITE",
+    "disable_shadow_read": "FF_RETRIEVAL_SHADOW_READ",
+    "force_faiss": "RETRIEVAL_BACKEND",
+}
+PROOF_S = 5.0
+"""How long the rolled-back service is watched before the flags are judged the first time."""
+PROOF_PROBES = 10
+"""Probes that every instance must have answered by then."""
+
+
+class Progress(StrEnum):
+    """How far the rollback has come."""
+
+    PLANNED = "planned"
+    WRITTEN = "written"
+    EFFECTIVE = "effective"
+    RESTORED = "restored"
+    LEFT_DOWN = "left_down"
+
+
+class Rollback:
+    """Writes and reloads once, whichever step comes first."""
+
+    def __init__(self, drill: Drill) -> None:
+        self._drill = drill
+        self.progress = Progress.PLANNED
+        self.problem = ""
+        """Why the service did not take the flags; empty if it did."""
+        self.reload_s: float | None = None
+        self.proven_at: float | None = None
+        """When the first verdict on the flags could be given (monotonic)."""
+        self.on_settled: Callable[[], None] = lambda: None
+        """Called when the restarted instances are there, before they are watched."""
+
+    @property
+    def wanted(self) -> Mapping[str, str]:
+        """The flags of the steps that were selected to run."""
+        return {flag: FLAGS[flag] for step, flag in FLAG_OF_STEP.items() if step in self._drill.selected}
+
+    def write(self) -> None:
+        """Put the flags on disk, once; waits for nothing but the disk."""
+        if self.progress is Progress.PLANNED:
+            self._write()
+
+    def perform(self) -> None:
+        """Bring the rollback as far as it goes: on disk, and in every instance."""
+        self.write()
+        if self.progress is Progress.WRITTEN:
+            self._take_effect()
+
+    def _write(self) -> None:
+        drill = self._drill
+        plan = drill.plan if len(self.wanted) == len(FLAGS) else drill.env_file.plan(self.wanted)
+        if not plan.unchanged:
+            drill.events.intent("set_flags", keys=" ".join(change.key for change in plan.changes))
+            drill.record.flags_written = True
+            try:
+                drill.env_file.apply(plan)
+            except Refused:
+                drill.record.flags_written = False
+                raise
+            except EnvWriteFailed as failure:
+                drill.record.flags_written = failure.changed
+                raise
+            drill.record.changes = {change.key: change.after for change in plan.changes}
+            drill.written_at = time.monotonic()
+            drill.events.done("set_flags", keys=len(plan.changes))
+        self.progress = Progress.WRITTEN
+
+    def _take_effect(self) -> None:
+        drill = self._drill
+        drill.prober  # noqa: B018 - begins to probe: the restart is part of what users feel
+        drill.before = drill.read_metrics()
+        if drill.written_at is not None:
+            outcome = self._reload()
+            self.reload_s = outcome.seconds
+            self.problem = outcome.problem
+        if self.problem:
+            self._undo()
+            return
+        self._settle()
+        drill.rolled_back = True
+        self.progress = Progress.EFFECTIVE
+
+    def _reload(self) -> ReloadOutcome:
+        drill = self._drill
+        drill.events.intent("reload")
+        outcome = drill.service.reload(drill.env_file.path, drill.tick)
+        drill.events.done("reload", ok=not outcome.problem)
+        return outcome
+
+    def _undo(self) -> None:
+        """Put the previous env back: a service that is down is worse than one that is degraded."""
+        drill = self._drill
+        if drill.config.service.on_boot_failure != "restore":
+            self.progress = Progress.LEFT_DOWN
+            return
+        drill.events.intent("restore")
+        drill.env_file.restore()
+        drill.record.restored = True
+        again = self._reload()
+        back = "the service is back on it" if not again.problem else f"but the service is still down: {again.problem}"
+        self.problem = f"{self.problem}; the previous env file was restored, {back}"
+        self.progress = Progress.RESTORED
+
+    def _settle(self) -> None:
+        """Take the first reading of the new processes, then watch them long enough for a first verdict."""
+        drill = self._drill
+        drill.tick("reading the restarted instances")
+        drill.settled = drill.read_metrics()
+        if drill.before is not None:
+            drill.note_new_processes(drill.before, drill.settled)
+        self.on_settled()
+        drill.watch(PROOF_S, PROOF_PROBES)
+        self.proven_at = time.monotonic()

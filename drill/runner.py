@@ -1,0 +1,105 @@
+"""Running one row of the runbook: whatever happens, it ends with a verdict and a reason."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from drill.context import Drill
+from drill.envfile import EnvWriteFailed
+from drill.errors import CannotMeasure, Refused, UsageError
+from drill.observation import Window
+from drill.record import Entry, Evidence
+from drill.rollback import Rollback
+from drill.verdict import Outcome, Verdict
+
+Look = Callable[[Drill], Evidence]
+Judge = Callable[[Drill, Window], Evidence]
+Act = Callable[[Drill, Rollback], tuple[Outcome, Evidence]]
+
+
+@dataclass
+class Runner:
+    """Runs the rows of one drill and keeps their entries."""
+
+    drill: Drill
+    rollback: Rollback
+
+    def check(self, row: str, look: Look) -> Entry:
+        """Run a check of the prerequisites: judged in a dry-run too."""
+        return self._run(row, lambda: (Outcome.NOT_RUN, look(self.drill)))
+
+    def smoke(self, row: str, look: Look) -> Entry:
+        """Run a check that asks the service; before the rollback it is looked at, but not judged."""
+
+        def asked() -> Evidence:
+            evidence = look(self.drill)
+            return evidence if self.drill.judged else self._unjudged(f"before the rollback: {evidence.line()}")
+
+        return self._run(row, lambda: (Outcome.NOT_RUN, asked()))
+
+    def observe(self, row: str, judge: Judge) -> Entry:
+        """Run a check over the observation window after the rollback; without a rollback there is nothing to judge."""
+
+        def observed() -> Evidence:
+            return judge(self.drill, self.drill.observe()) if self.drill.judged else self._unjudged("")
+
+        return self._run(row, lambda: (Outcome.NOT_RUN, observed()))
+
+    def step(self, row: str, act: Act) -> Entry:
+        """Run a step."""
+        return self._run(row, lambda: act(self.drill, self.rollback))
+
+    def write_flags(self) -> None:
+        """With ``--apply``, put the flags on disk before anything waits for the network.
+
+        What goes wrong here is said by the steps themselves, which try again.
+        """
+        if self.drill.apply and not self.drill.record.refused:
+            with suppress(Refused, EnvWriteFailed):
+                self.rollback.write()
+
+    def green(self, row: str) -> bool:
+        """Whether a row has passed."""
+        return self.drill.record.entries[row].evidence.verdict is Verdict.PASS
+
+    def _unjudged(self, seen: str) -> Evidence:
+        why = "the rollback was undone" if self.drill.record.restored else "the flags are not rolled back"
+        if not self.drill.apply:
+            why = "dry-run: judged after --apply"
+        return Evidence(Verdict.NOT_RUN, f"{why}; {seen}" if seen else why)
+
+    def _run(self, row: str, work: Callable[[], tuple[Outcome, Evidence]]) -> Entry:
+        entry = self.drill.record.entries[row]
+        began = time.monotonic()
+        try:
+            entry.outcome, entry.evidence = work()
+        except (Refused, UsageError) as refusal:
+            entry.outcome, entry.evidence = Outcome.REFUSED, Evidence(Verdict.FAIL, str(refusal))
+            if self.drill.record.flags_written:
+                return entry
+            self.drill.record.refused = str(refusal)
+        except EnvWriteFailed as failure:
+            entry.outcome, entry.evidence = Outcome.ERROR, Evidence(Verdict.FAIL, str(failure))
+        except CannotMeasure as problem:
+            entry.outcome, entry.evidence = Outcome.ERROR, Evidence(Verdict.ERROR, str(problem))
+        except KeyboardInterrupt as interruption:
+            entry.evidence = Evidence(Verdict.INCONCLUSIVE, f"interrupted ({interruption})")
+            entry.outcome = Outcome.ERROR
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of the drill is no reason to leave a row without a verdict
+            entry.outcome, entry.evidence = Outcome.ERROR, Evidence(Verdict.ERROR, _defect(error))
+        finally:
+            entry.duration_s = time.monotonic() - began
+            self.drill.events.row(entry)
+        return entry
+
+
+def _defect(error: Exception) -> str:
+    """Name an unexpected error by type and place; its message may hold anything, so it is not repeated."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown place"
+    return f"the drill itself failed: {type(error).__name__} at {place}; please report it"

@@ -1,0 +1,1 @@
+"""The steps of the runbook that change something."""

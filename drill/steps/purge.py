@@ -1,0 +1,110 @@
+"""Step 2: remove from the target what diverges from FAISS, or say why not and how to finish."""
+
+from drill.context import Drill
+from drill.errors import CannotMeasure
+from drill.primary.faiss_dir import FaissDir
+from drill.purge import Delta, Purge, PurgeReport, PurgeSettings, PurgeStatus
+from drill.record import Evidence, Scalar
+from drill.rollback import Rollback
+from drill.verdict import Outcome, Verdict
+
+VERDICTS = {
+    PurgeStatus.NOTHING_TO_PURGE: (Outcome.NO_CHANGE, Verdict.PASS),
+    PurgeStatus.PURGED: (Outcome.APPLIED, Verdict.PASS),
+    PurgeStatus.DEFERRED: (Outcome.NOT_RUN, Verdict.INCONCLUSIVE),
+    PurgeStatus.REFUSED: (Outcome.REFUSED, Verdict.FAIL),
+    PurgeStatus.INCOMPLETE: (Outcome.ERROR, Verdict.FAIL),
+    PurgeStatus.COULD_NOT_COMPARE: (Outcome.ERROR, Verdict.ERROR),
+}
+
+
+def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
+    """Compare FAISS with the target and purge what is only, or differently, on the target.
+
+    Nothing is deleted unless step 1 has been proven: what is deleted could be written again.
+    """
+    if drill.purge_mode == "off":
+        return Outcome.NOT_RUN, Evidence(
+            Verdict.NOT_RUN, "--purge off: divergence is unknown, by the operator's choice"
+        )
+    if drill.primary is None or not drill.config.target.kind:
+        missing = "[primary] path" if drill.primary is None else "[target]"
+        reason = f"could not compare: {missing} is not configured; --purge off says that this is on purpose"
+        return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, reason)
+    purge = _purge(drill, drill.primary)
+    if not drill.apply:
+        return _rehearse(drill, purge)
+    if drill.record.entries["disable_dual_write"].evidence.verdict is not Verdict.PASS:
+        drill.record.purge.deferred = True
+        return Outcome.NOT_RUN, Evidence(
+            Verdict.INCONCLUSIVE, "deferred: dual-write is not proven off; run the drill again"
+        )
+    return _perform(drill, purge)
+
+
+def _purge(drill: Drill, primary: FaissDir) -> Purge:
+    bounds = drill.config.purge
+    settings = PurgeSettings(
+        tenants=tuple(drill.config.service.tenants),
+        max_fraction=bounds.max_fraction,
+        batch=bounds.batch,
+        time_budget_s=bounds.time_budget_s,
+    )
+    return Purge(primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick)
+
+
+def _rehearse(drill: Drill, purge: Purge) -> tuple[Outcome, Evidence]:
+    try:
+        delta = purge.plan()
+    except CannotMeasure as problem:
+        return Outcome.NOT_RUN, Evidence(Verdict.ERROR, f"could not compare: {problem}")
+    finally:
+        purge.close()
+    _count(drill, delta)
+    doomed = delta.doomed
+    limit = drill.config.purge.max_fraction
+    seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
+    counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
+    if delta.fraction > limit:
+        return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge that much")
+    outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
+    return outcome, seen.judged(Verdict.PASS, f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge")
+
+
+def _perform(drill: Drill, purge: Purge) -> tuple[Outcome, Evidence]:
+    report = purge.run()
+    counts = drill.record.purge
+    counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
+    counts.purged, counts.deferred = report.purged, report.deferred
+    outcome, verdict = VERDICTS[report.status]
+    if report.purged and outcome is Outcome.NOT_RUN:
+        outcome = Outcome.APPLIED
+    evidence = Evidence(verdict, report.reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
+    return outcome, evidence
+
+
+def _count(drill: Drill, delta: Delta) -> None:
+    counts = drill.record.purge
+    counts.orphans, counts.stale, counts.missing = delta.orphans, delta.stale, delta.missing
+
+
+def _detail(delta: Delta) -> dict[str, Scalar]:
+    return {
+        "orphans (only on the target: they disappear from answers)": delta.orphans,
+        "stale (content differs)": delta.stale,
+        "missing (only in FAISS, kept)": delta.missing,
+        "documents on the target": delta.target_count,
+    }
+
+
+def _facts(report: PurgeReport) -> dict[str, Scalar]:
+    return {
+        "orphans": report.orphans,
+        "stale": report.stale,
+        "missing (kept)": report.missing,
+        "purged": report.purged,
+        "skipped (changed meanwhile)": report.skipped,
+        "changed in FAISS since": report.changed_since,
+        "seconds": round(report.duration_s, 2),
+        "quarantine": report.quarantine.name if report.quarantine else "",
+    }

@@ -1,0 +1,197 @@
+"""PostgreSQL with pgvector as the target: keyset scan, whole rows in binary, conditional delete."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.sql import Composed
+
+from drill.content_hash import content_hash
+from drill.errors import TargetUnavailable
+from drill.secret import Secret
+from drill.target import pgvector_sql
+from drill.target.base import Pair, Row, TargetSettings
+from drill.target.pgvector_connection import BoundedConnection, Unanswered, connect, unavailable
+
+PAGE = 10_000
+"""Rows a page of the scan: the fastest in the measurements of VECTORS.md section 4."""
+RETRY_PAUSE_S = 0.2
+VECTOR_TYPES = ("vector", "halfvec")
+
+Answer = TypeVar("Answer")
+
+
+class PgvectorTarget:
+    """One connection; a call that loses it reconnects and is tried once more, since every call may be repeated."""
+
+    def __init__(self, settings: TargetSettings) -> None:
+        self._settings = settings
+        self._connection: BoundedConnection | None = None
+        try:
+            self._sql = self._call("read the catalogue", self._statements)
+        except BaseException:
+            self.close()
+            raise
+
+    def counts(self) -> dict[str, int]:
+        """Return the exact number of documents of every tenant."""
+        return dict(self._call("count", lambda cursor: cursor.execute(self._sql.counts, {}).fetchall()))
+
+    def scan(self, tenant: str) -> Iterator[list[Pair]]:
+        """Yield pages of at most 10,000 documents; no transaction stays open between them."""
+        page = self._page(self._sql.first_page, {"tenant": tenant, "limit": PAGE})
+        while page:
+            yield page
+            if len(page) < PAGE:
+                return
+            page = self._page(self._sql.next_page, {"tenant": tenant, "limit": PAGE, "after": page[-1][0]})
+
+    def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
+        """Return those of ``ids`` that exist now, each with its content hash."""
+        return set(self._page(self._sql.present, {"tenant": tenant, "ids": list(ids)}))
+
+    def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
+        """Return those of ``ids`` that exist now, with their vectors."""
+        values = {"tenant": tenant, "ids": list(ids)}
+        found = self._call("export", lambda cursor: cursor.execute(self._sql.export, values).fetchall())
+        return [Row(key, self._hashed(raw), _floats(vector), payload) for key, raw, vector, payload in found]
+
+    def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
+        """Delete what still has the given hash, in one transaction."""
+        if self._sql.hashed_here:
+            return self._call("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))
+        values = {"tenant": tenant, "ids": [key for key, _ in pairs], "hashes": [value for _, value in pairs]}
+        gone = self._call("delete", lambda cursor: cursor.execute(self._sql.delete, values).fetchall())
+        return {key for (key,) in gone}
+
+    def flush(self) -> None:
+        """Do nothing: PostgreSQL's writes are visible on commit."""
+
+    def restore(self, tenant: str, rows: Sequence[Row]) -> None:
+        """Insert ``rows`` whose id is absent, in one transaction."""
+        del tenant  # the payload holds it
+        values = [{"vector": self._vector(row.vector), "payload": row.payload} for row in rows]
+
+        def insert(cursor: psycopg.Cursor[Any]) -> None:
+            with cursor.connection.transaction():
+                cursor.executemany(self._sql.restore, values)
+
+        self._call("write back", insert)
+
+    def describe(self) -> Mapping[str, str]:
+        """Return kind, versions and table."""
+        query = (
+            "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+        )
+        [(server, extension)] = self._call("ask the version", lambda cursor: cursor.execute(query).fetchall())
+        return {
+            "kind": "pgvector",
+            "server": f"PostgreSQL {server}, pgvector {extension}",
+            "client": f"psycopg {psycopg.__version__}",
+            "table": self._settings.table,
+            "vector_type": self._sql.vector_type,
+        }
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _statements(self, cursor: psycopg.Cursor[Any]) -> pgvector_sql.Statements:
+        settings = self._settings
+        name = pgvector_sql.table_name(settings).as_string(cursor)
+        columns = cursor.execute(pgvector_sql.COLUMNS, [name]).fetchall()
+        types = dict(columns)
+        compared_by = settings.hash_column or settings.text_column
+        for wanted in (settings.id_column, settings.tenant_column, settings.vector_column, compared_by):
+            if wanted not in types:
+                raise TargetUnavailable(
+                    f"target pgvector: table {settings.table!r} has no column {wanted!r}; check [target] *_column"
+                )
+        if types[settings.vector_column].rpartition(".")[2] not in VECTOR_TYPES:
+            raise TargetUnavailable(
+                f"target pgvector: column {settings.vector_column!r} is of type {types[settings.vector_column]}; "
+                f"expected one of {', '.join(VECTOR_TYPES)}, check [target] vector_column"
+            )
+        return pgvector_sql.build(settings, columns)
+
+    def _page(self, statement: Composed, values: Mapping[str, object]) -> list[Pair]:
+        page: list[Pair] = self._call("read", lambda cursor: cursor.execute(statement, values).fetchall())
+        if self._sql.hashed_here:
+            return [(key, content_hash(text)) for key, text in page]
+        return page
+
+    def _hashed(self, raw: str) -> str:
+        return content_hash(raw) if self._sql.hashed_here else raw
+
+    def _delete_hashed_here(self, cursor: psycopg.Cursor[Any], tenant: str, pairs: frozenset[Pair]) -> set[str]:
+        """Lock the rows, compare on this side, delete what agrees: nobody can change a row in between."""
+        with cursor.connection.transaction():
+            locked = cursor.execute(self._sql.lock, {"tenant": tenant, "ids": [key for key, _ in pairs]}).fetchall()
+            same = [key for key, text in locked if (key, content_hash(text)) in pairs]
+            gone = cursor.execute(self._sql.delete_ids, {"tenant": tenant, "ids": same}).fetchall()
+        return {key for (key,) in gone}
+
+    def _vector(self, raw: bytes | None) -> object:
+        if raw is None:
+            return None
+        import numpy as np
+        from pgvector import HalfVector, Vector
+
+        floats = np.frombuffer(raw, dtype="<f4")
+        return HalfVector(floats.astype(np.float16)) if self._sql.vector_type.endswith("halfvec") else Vector(floats)
+
+    def _call(self, doing: str, work: Callable[[psycopg.Cursor[Any]], Answer]) -> Answer:
+        """Run ``work`` with a binary cursor; once more on a new connection if this one broke."""
+        try:
+            return work(self._cursor())
+        except Unanswered as error:
+            raise unavailable(error, doing) from None
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if self._connection is not None and not self._connection.closed:
+                raise unavailable(error, doing) from None
+        except psycopg.Error as error:
+            raise unavailable(error, doing) from None
+        time.sleep(RETRY_PAUSE_S)
+        try:
+            return work(self._cursor())
+        except psycopg.Error as error:
+            raise unavailable(error, doing) from None
+
+    def _cursor(self) -> psycopg.Cursor[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection.cursor(binary=True)
+
+    def _connect(self) -> BoundedConnection:
+        from pgvector.psycopg import register_vector
+
+        settings = self._settings
+        dsn = settings.dsn.reveal() if isinstance(settings.dsn, Secret) else settings.dsn
+        connection = connect(dsn, settings.connect_timeout_s, settings.statement_timeout_s)
+        try:
+            connection.execute(pgvector_sql.SESSION, [f"{settings.statement_timeout_s * 1000:.0f}"])
+            register_vector(connection)
+        except psycopg.ProgrammingError as error:
+            connection.close()
+            if error.sqlstate:
+                raise
+            raise TargetUnavailable(
+                "target pgvector: the database has no pgvector extension; check that the DSN names the right database"
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _floats(vector: Any) -> bytes | None:
+    """Return a pgvector value as float32, little endian: exact, since float16 fits into float32."""
+    if vector is None:
+        return None
+    raw: bytes = vector.to_numpy().astype("<f4").tobytes()
+    return raw

@@ -1,0 +1,112 @@
+"""The statements of the pgvector target, built once from the configured names and the catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composed, Identifier
+
+from drill.target.base import TargetSettings
+
+COLUMNS = SQL(
+    "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+    "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"
+)
+"""Name and type of every column that can be written."""
+SESSION = SQL("SELECT set_config('statement_timeout', %s, false), set_config('extra_float_digits', '1', false)")
+"""``extra_float_digits``: numbers in a payload must survive the way through JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """``hashed_here``: in place of a hash, the statements return the text and the client hashes it."""
+
+    hashed_here: bool
+    vector_type: str
+    counts: Composed
+    first_page: Composed
+    next_page: Composed
+    present: Composed
+    lock: Composed
+    export: Composed
+    delete: Composed
+    delete_ids: Composed
+    restore: Composed
+
+
+def table_name(settings: TargetSettings) -> Identifier:
+    """Quote the table, whose name may hold a schema, for use as a value."""
+    return Identifier(*settings.table.split("."))
+
+
+def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> Statements:
+    """Return the statements for a table with ``columns`` (name and type).
+
+    The scan pages by key in the id column's own order, not in byte order: no caller needs an order, and only its own
+    order is the one its index has (a sort for each page would make the scan quadratic).
+    """
+    types = dict(columns)
+    parts = {
+        "t": _name(*settings.table.split(".")),
+        "id": _name("t", settings.id_column),
+        "tenant": _name("t", settings.tenant_column),
+        "vector": _name("t", settings.vector_column),
+        "bare_vector": _name(settings.vector_column),
+        "saved_id": _name("saved", settings.id_column),
+        "saved_tenant": _name("saved", settings.tenant_column),
+        "hash": _hash(settings, types),
+        "ids": SQL("%(ids)s::{}[]").format(_type(types[settings.id_column])),
+        "id_type": _type(types[settings.id_column]),
+        "vector_type": _type(types[settings.vector_column]),
+        "others": SQL(", ").join(_name(name) for name, _ in columns if name != settings.vector_column),
+        "their": SQL(", ").join(_name("t", name) for name, _ in columns if name != settings.vector_column),
+        "saved": SQL(", ").join(_name("saved", name) for name, _ in columns if name != settings.vector_column),
+    }
+    page = "SELECT {id}::text, {hash} FROM {t} t WHERE {tenant} = %(tenant)s{after} ORDER BY {id} LIMIT %(limit)s"
+    parts["chosen"] = SQL("FROM {t} t WHERE {tenant} = %(tenant)s AND {id} = ANY({ids})").format(**parts)
+
+    def statement(text: str) -> Composed:
+        return SQL(text).format(**parts)
+
+    return Statements(
+        hashed_here=not settings.hash_column,
+        vector_type=types[settings.vector_column],
+        counts=statement("SELECT {tenant}::text, count(*) FROM {t} t WHERE {tenant} IS NOT NULL GROUP BY {tenant}"),
+        first_page=statement(page.replace("{after}", "")),
+        next_page=statement(page.replace("{after}", " AND {id} > %(after)s::{id_type}")),
+        present=statement("SELECT {id}::text, {hash} {chosen}"),
+        lock=statement("SELECT {id}::text, {hash} {chosen} FOR UPDATE"),
+        export=statement(
+            "SELECT {id}::text, {hash}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
+        ),
+        delete=statement(
+            "DELETE FROM {t} t USING unnest({ids}, %(hashes)s::text[]) d(id, hash) "
+            "WHERE {tenant} = %(tenant)s AND {id} = d.id AND {hash} = d.hash RETURNING {id}::text"
+        ),
+        delete_ids=statement("DELETE {chosen} RETURNING {id}::text"),
+        restore=statement(
+            "INSERT INTO {t} ({others}, {bare_vector}) OVERRIDING SYSTEM VALUE "
+            "SELECT {saved}, %(vector)s::{vector_type} "
+            "FROM json_populate_record(NULL::{t}, %(payload)s::json) saved "
+            "WHERE NOT EXISTS (SELECT FROM {t} t WHERE {tenant} = {saved_tenant} AND {id} = {saved_id}) "
+            "ON CONFLICT DO NOTHING"
+        ),
+    )
+
+
+def _hash(settings: TargetSettings, types: dict[str, str]) -> Composed:
+    """Return what a row is compared by: its hash in lowercase hex ('' if it has none), or the text to be hashed."""
+    if not settings.hash_column:
+        return SQL("coalesce({}, '')").format(_name("t", settings.text_column))
+    column = _name("t", settings.hash_column)
+    if types[settings.hash_column] == "bytea":
+        return SQL("coalesce(encode({}, 'hex'), '')").format(column)
+    return SQL("coalesce(lower({}::text), '')").format(column)
+
+
+def _type(name: str) -> SQL:
+    return SQL(name)  # format_type() quotes it where needed; the catalogue is no user input
+
+
+def _name(*parts: str) -> Identifier:
+    """Quote a name for a statement with parameters, where a percent sign has to be doubled."""
+    return Identifier(*(part.replace("%", "%%") for part in parts))

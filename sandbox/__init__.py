@@ -1,0 +1,1 @@
+"""The embedded stack to drill against: a real retrieval service, its target, its metrics, its faults."""

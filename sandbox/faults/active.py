@@ -1,0 +1,143 @@
+"""The faults now at work in one instance, read from a small file that may change at any time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.content import Hit
+from sandbox.faults.hooks import Hooks
+from sandbox.faults.registry import FAULTS
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from sandbox.embedding import Vectors
+    from sandbox.service.core import RetrievalService
+    from sandbox.service.settings import Settings
+
+
+def read(path: Path) -> dict[str, list[int]]:
+    """Return fault name to the instances it is on for; empty if there is no file."""
+    try:
+        switched: dict[str, list[int]] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return switched
+
+
+def write(path: Path, switched: Mapping[str, Sequence[int]]) -> None:
+    """Replace the file in one step."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps({name: sorted(instances) for name, instances in switched.items() if instances}))
+    fresh.rename(path)
+
+
+class ActiveFaults:
+    """All hooks of the faults that are on, applied in the order in which they were switched on."""
+
+    def __init__(self, path: Path | None, instance: int) -> None:
+        self._path = path
+        self._instance = instance
+        self._stamp: tuple[int, int] | None = None
+        self._hooks: dict[str, Hooks] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over a changed file. A fault that stays on keeps its state."""
+        if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
+            return
+        self._stamp = stamp
+        names = [name for name, instances in read(self._path).items() if self._instance in instances]
+        self._hooks = {name: self._hooks.get(name) or FAULTS[name].hooks(self._instance) for name in names}
+
+    @property
+    def _on(self) -> list[Hooks]:
+        return list(self._hooks.values())
+
+    def restarts(self) -> bool:
+        """See ``Hooks.restarts``: every fault must agree."""
+        return all(hooks.restarts() for hooks in self._on)
+
+    def environment(self) -> dict[str, str]:
+        """See ``Hooks.environment``."""
+        return {key: value for hooks in self._on for key, value in hooks.environment().items()}
+
+    def boot(self, settings: "Settings") -> None:
+        """See ``Hooks.boot``."""
+        for hooks in self._on:
+            hooks.boot(settings)
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """See ``Hooks.settings``."""
+        for hooks in self._on:
+            settings = hooks.settings(settings)
+        return settings
+
+    def edge(self, path: str) -> "Response | None":
+        """See ``Hooks.edge``: the first response counts."""
+        answers = (hooks.edge(path) for hooks in self._on)
+        return next((answer for answer in answers if answer is not None), None)
+
+    def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
+        """See ``Hooks.tenant``."""
+        for hooks in self._on:
+            tenant = hooks.tenant(tenant, tenants)
+        return tenant
+
+    async def search(self) -> None:
+        """See ``Hooks.search``."""
+        for hooks in self._on:
+            await hooks.search()
+
+    async def embedding(self) -> None:
+        """See ``Hooks.embedding``."""
+        for hooks in self._on:
+            await hooks.embedding()
+
+    async def chat(self) -> None:
+        """See ``Hooks.chat``."""
+        for hooks in self._on:
+            await hooks.chat()
+
+    def hits(self, tenant: str, hits: list[Hit]) -> list[Hit]:
+        """See ``Hooks.hits``."""
+        for hooks in self._on:
+            hits = hooks.hits(tenant, hits)
+        return hits
+
+    def vectors(self, vectors: "Vectors") -> "Vectors":
+        """See ``Hooks.vectors``."""
+        for hooks in self._on:
+            vectors = hooks.vectors(vectors)
+        return vectors
+
+    def answer(self, answer: str) -> str:
+        """See ``Hooks.answer``."""
+        for hooks in self._on:
+            answer = hooks.answer(answer)
+        return answer
+
+    def target_call(self) -> None:
+        """See ``Hooks.target_call``."""
+        for hooks in self._on:
+            hooks.target_call()
+
+    def exposition(self, body: bytes) -> bytes:
+        """See ``Hooks.exposition``."""
+        for hooks in self._on:
+            body = hooks.exposition(body)
+        return body
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """See ``Hooks.tick``."""
+        for hooks in self._on:
+            await hooks.tick(service)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -1,0 +1,99 @@
+"""Where a fault can take hold: one method a place, all of which change nothing unless a fault overrides them."""
+# ruff: noqa: ARG002 - the arguments are there for those who override
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.content import Hit
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from sandbox.embedding import Vectors
+    from sandbox.service.core import RetrievalService
+    from sandbox.service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories a fault may damage, and one of its own to keep what it must put back."""
+
+    faiss_dir: Path
+    keep_dir: Path
+
+
+class Hooks:
+    """One fault at work in one instance. Lives from being switched on until switched off."""
+
+    def __init__(self, instance: int) -> None:
+        self.instance = instance
+
+    # In whoever switches the fault.
+
+    @classmethod
+    def switched_on(cls, places: Places) -> None:
+        """Damage files; called once."""
+
+    @classmethod
+    def switched_off(cls, places: Places) -> None:
+        """Put back what ``switched_on`` damaged."""
+
+    # In the supervisor.
+
+    def restarts(self) -> bool:
+        """Return whether a reload restarts this instance."""
+        return True
+
+    def environment(self) -> dict[str, str]:
+        """Return variables for the instance's process."""
+        return {}
+
+    # In the instance.
+
+    def boot(self, settings: "Settings") -> None:
+        """Run once at boot; may raise ``SystemExit``."""
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Return the settings that the instance goes by."""
+        return settings
+
+    def edge(self, path: str) -> "Response | None":
+        """Return a response that never reaches the service, or ``None``."""
+        return None
+
+    def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
+        """Return the tenant whose documents are searched."""
+        return tenant
+
+    async def search(self) -> None:
+        """Run inside the measured part of each search; may wait or raise ``RetrievalError``."""
+
+    async def embedding(self) -> None:
+        """Run before each embedding; may wait or raise ``RetrievalError``."""
+
+    async def chat(self) -> None:
+        """Run before each chat answer; may wait or raise ``RetrievalError``."""
+
+    def hits(self, tenant: str, hits: list[Hit]) -> list[Hit]:
+        """Return the results as the user sees them."""
+        return hits
+
+    def vectors(self, vectors: "Vectors") -> "Vectors":
+        """Return the embeddings as the user sees them."""
+        return vectors
+
+    def answer(self, answer: str) -> str:
+        """Return the chat answer as the user sees it."""
+        return answer
+
+    def target_call(self) -> None:
+        """Run in a worker thread before each call to the target; may sleep or raise ``TargetError``."""
+
+    def exposition(self, body: bytes) -> bytes:
+        """Return the metrics page as the scraper sees it."""
+        return body
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """Run a few times a second in the background."""

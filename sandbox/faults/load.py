@@ -1,0 +1,75 @@
+"""Faults of quality: some errors, some slowness."""
+
+import asyncio
+from time import monotonic
+
+from sandbox.faults.hooks import Hooks
+from sandbox.faults.registry import fault
+from sandbox.service.errors import RetrievalError
+
+
+class _EveryNth(Hooks):
+    """Fails each ``n``-th search: the share is exact over any longer run."""
+
+    n = 1
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._count = 0
+
+    async def search(self) -> None:
+        """Count, and fail when it is time."""
+        self._count += 1
+        if self._count % self.n == 0:
+            raise RetrievalError("an internal error", "http_500")
+
+
+@fault
+class Errors1Percent(_EveryNth):
+    """Every 80th search fails, which is a little over 1 %."""
+
+    n = 80
+
+
+@fault
+class Errors5Percent(_EveryNth):
+    """Every 20th search fails, which is 5 %."""
+
+    n = 20
+
+
+@fault
+class SlowMedian(Hooks):
+    """Every search takes 200 ms longer."""
+
+    async def search(self) -> None:
+        """Wait."""
+        await asyncio.sleep(0.2)
+
+
+@fault
+class SlowTail(Hooks):
+    """One search in ten takes 800 ms longer; the median stays."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._count = 0
+
+    async def search(self) -> None:
+        """Wait when it is time."""
+        self._count += 1
+        if self._count % 10 == 0:
+            await asyncio.sleep(0.8)
+
+
+@fault
+class LatencyDrift(Hooks):
+    """Searches take 4 ms longer with every second since the fault was switched on or the instance booted."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._since = monotonic()
+
+    async def search(self) -> None:
+        """Wait longer and longer, at most 2 s."""
+        await asyncio.sleep(min(2.0, 0.004 * (monotonic() - self._since)))

@@ -1,0 +1,63 @@
+"""Faults of the target, injected between the service and the database."""
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from sandbox.faults.hooks import Hooks
+from sandbox.faults.registry import fault
+from sandbox.service.errors import RetrievalError, TargetError
+
+if TYPE_CHECKING:
+    from sandbox.service.core import RetrievalService
+
+SLOW_SHARE = 0.4
+SLOW_S = (0.15, 0.4)
+FAILING_PERIOD_S = 15.0
+FAILING_S = 7.0
+
+
+@fault
+class TargetSlow(Hooks):
+    """Two in five calls to the target take 150 to 400 ms longer."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._random = random.Random(instance)  # noqa: S311 - no secret
+
+    def target_call(self) -> None:
+        """Sleep in the worker thread."""
+        if self._random.random() < SLOW_SHARE:
+            time.sleep(self._random.uniform(*SLOW_S))
+
+
+@fault
+class TargetFailing(Hooks):
+    """The target fails every call for 7 s in every 15 s."""
+
+    def target_call(self) -> None:
+        """Fail while in the bad part of the period; the same part for all instances."""
+        if time.time() % FAILING_PERIOD_S < FAILING_S:
+            raise TargetError("the target is failing")
+
+
+@fault
+class TargetDown(Hooks):
+    """The target refuses every call."""
+
+    def target_call(self) -> None:
+        """Fail."""
+        raise TargetError("the target is down")
+
+
+@fault
+class BackgroundTargetCalls(Hooks):
+    """A background job goes on searching the target whatever the flags say."""
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """Search the target once."""
+        tenant = service.settings.default_tenant
+        try:
+            await service.measured_search(service.target.name, tenant, "background consistency job", 5)
+        except RetrievalError:
+            return

@@ -1,0 +1,208 @@
+"""The service's HTTP door: routes, request and response bodies, errors, metrics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+from pydantic import BaseModel, Field, StringConstraints
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.content import Document
+from sandbox.service import metrics
+from sandbox.service.core import RetrievalService
+from sandbox.service.errors import RetrievalError, UnknownTenantError
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class SearchRequest(BaseModel):
+    """A search; without ``tenant`` the default tenant is meant."""
+
+    query: Text
+    top_k: int = Field(5, ge=1, le=100)
+    tenant: Name | None = None
+
+
+class SearchHit(BaseModel):
+    """One result."""
+
+    id: str
+    score: float
+    metadata: dict[str, str]
+
+
+class SearchResponse(BaseModel):
+    """The results, best first."""
+
+    results: list[SearchHit]
+
+
+class EmbedRequest(BaseModel):
+    """Texts to embed."""
+
+    texts: list[Text] = Field(min_length=1, max_length=256)
+
+
+class NewDocument(BaseModel):
+    """A document to write; an id that exists is replaced."""
+
+    id: Name
+    text: Text
+    meta: dict[str, str] = {}
+
+
+class IngestRequest(BaseModel):
+    """Documents to write for one tenant."""
+
+    tenant: Name | None = None
+    documents: list[NewDocument] = Field(min_length=1, max_length=256)
+
+
+class IngestResponse(BaseModel):
+    """How many documents were written."""
+
+    ingested: int
+
+
+class AdviseRequest(BaseModel):
+    """A question to the assistant."""
+
+    question: Text
+    tenant: Name | None = None
+
+
+class AdviseResponse(BaseModel):
+    """The answer and the ids of the passages it is made of."""
+
+    answer: str
+    sources: list[str]
+
+
+def create_app(service: RetrievalService) -> FastAPI:
+    """Return the application around ``service``."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+
+    app = FastAPI(title="Retrieval service", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(_CountRequests)
+    app.add_middleware(_Edge, service=service)
+    app.add_exception_handler(RetrievalError, _unavailable)
+    app.add_exception_handler(UnknownTenantError, _unknown_tenant)
+    _retrieval_routes(app, service)
+    _operations_routes(app, service)
+    return app
+
+
+def _retrieval_routes(app: FastAPI, service: RetrievalService) -> None:
+    def tenant(name: str | None) -> str:
+        return name or service.settings.default_tenant
+
+    @app.post("/internal/retrieval/search")
+    async def search(body: SearchRequest) -> SearchResponse:
+        hits = await service.search(tenant(body.tenant), body.query, body.top_k)
+        results = [SearchHit(id=h.id, score=h.score, metadata={**h.metadata, "text": h.text}) for h in hits]
+        return SearchResponse(results=results)
+
+    @app.post("/internal/retrieval/embed")
+    async def embed(body: EmbedRequest) -> Response:
+        vectors = (await service.embed(body.texts)).tolist()
+        # NaN is not JSON; a service that computes one sends it all the same.
+        content = '{"vectors":' + str(vectors).replace("nan", "NaN") + "}"
+        return Response(content, media_type="application/json")
+
+    @app.post("/internal/retrieval/ingest")
+    async def ingest(body: IngestRequest) -> IngestResponse:
+        documents = [Document(one.id, one.text, one.meta) for one in body.documents]
+        await service.ingest(tenant(body.tenant), documents)
+        return IngestResponse(ingested=len(documents))
+
+    @app.post("/chat/advise")
+    async def advise(body: AdviseRequest) -> AdviseResponse:
+        answer, sources = await service.advise(tenant(body.tenant), body.question)
+        return AdviseResponse(answer=answer, sources=sources)
+
+
+def _operations_routes(app: FastAPI, service: RetrievalService) -> None:
+    @app.get("/internal/retrieval/status")
+    async def status() -> dict[str, Any]:
+        settings = service.settings
+        return {
+            "backend": settings.backend,
+            "target_backend": settings.target_backend,
+            "dual_write": settings.dual_write,
+            "shadow_read": settings.shadow_read,
+            "shadow_sample_rate": settings.shadow_sample_rate,
+            "outbox": len(service.dual_writer.outbox),
+            "breaker": str(service.dual_writer.breaker.state),
+        }
+
+    @app.get("/internal/retrieval/stats")
+    async def stats() -> dict[str, int]:
+        return {tenant: service.primary.count(tenant) for tenant in service.settings.tenants}
+
+    @app.get("/health")
+    async def health() -> Response:
+        ready = service.ready()
+        return JSONResponse({"status": "ok" if ready else "no index"}, 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def exposition(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(service.faults.exposition(encode(REGISTRY)), headers={"content-type": content_type})
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, 503)
+
+
+async def _unknown_tenant(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": f"unknown tenant {error}"}, 404)
+
+
+class _Edge:
+    """What stands before the service and may answer in its stead."""
+
+    def __init__(self, app: ASGIApp, service: RetrievalService) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._service.faults.refresh()
+            if response := self._service.faults.edge(scope["path"]):
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class _CountRequests:
+    """Counts each HTTP request by method, route template and status."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counted)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            metrics.HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()

@@ -1,0 +1,1 @@
+"""Tests of the purge, its two sides and its quarantine."""
