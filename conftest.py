@@ -4,13 +4,19 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["fixtures.rows"]
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a command line that contradicts itself."""
+    """Refuse a command line that contradicts itself, and bring in the rows of the runbook."""
+    from fixtures import rows
+
     if config.option.apply and config.option.dry_run:
         raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
+    if config.option.env_file or config.option.sandbox:
+        config.option.no_header = True
+        config.option.tbstyle = "no" if config.option.tbstyle == "auto" else config.option.tbstyle
+        config.option.reportchars = ""
+    # Not by ``pytest_plugins``: that reads the metadata of every installed package to find one module.
+    config.pluginmanager.register(rows, rows.__name__)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

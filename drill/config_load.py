@@ -81,19 +81,21 @@ def _read_toml(path: Path | None) -> Tables:
         raise UsageError(f"{path.name}: not valid TOML: {error}; correct that line") from None
     for section, table in data.items():
         if not isinstance(table, dict):
-            raise UsageError(f"{path.name}: unknown key {section!r}; expected sections {_names(Config)}")
-    if (primary := data.get("primary", {}).get("path")) and isinstance(primary, str):
-        data["primary"]["path"] = str(path.parent / primary)
+            raise UsageError(f"{path.name}: unknown key {section!r}; expected sections {', '.join(_sections())}")
+    for section, key in (("primary", "path"), ("service", "ca_file")):
+        if (name := data.get(section, {}).get(key)) and isinstance(name, str):
+            data[section][key] = str(path.parent / name)
     return data
 
 
 def _override(tables: Tables, source: Values) -> None:
+    sections = _sections()
     for name, value in source.items():
         if not name.startswith("DRILL_") or "__" not in name or value is None:
             continue
         section, _, key = name.removeprefix("DRILL_").lower().partition("__")
-        kind = _hints(_hints(Config).get(section, Config)).get(key)
-        if kind is None or section == "source":
+        kind = _hints(sections[section]).get(key) if section in sections else None
+        if kind is None:
             raise UsageError(f"{name}: unknown setting; expected DRILL_<SECTION>__<KEY> with names of drill.toml")
         tables.setdefault(section, {})[key] = _from_text(name, value, kind)
 
@@ -109,7 +111,7 @@ def _from_text(name: str, text: str, kind: Any) -> Any:
 
 
 def _build_config(tables: Tables, path: Path | None) -> Config:
-    sections = {name: kind for name, kind in _hints(Config).items() if name != "source"}
+    sections = _sections()
     where = path.name if path else "configuration"
     for section in tables:
         if section not in sections:
@@ -145,7 +147,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 
 
 def _check(config: Config) -> None:
-    service, slo = config.service, config.slo
+    service = config.service
     for url in (service.base_url, *service.instances):
         _check_url("[service] base_url and instances", url)
     for name in ("health_path", "search_path", "embed_path", "metrics_path", "chat_path"):
@@ -154,14 +156,20 @@ def _check(config: Config) -> None:
             raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /")
     if service.on_boot_failure not in {"restore", "leave"}:
         raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
-    if not service.tenants or len(set(service.instances)) != len(service.instances):
+    if not service.tenants or len(set(service.urls)) != len(service.urls):
         raise UsageError("[service] tenants must not be empty and instances must not repeat")
     _check_ranges(config)
     _check_window(config.window.opens, config.window.closes)
     if config.primary.kind != "faiss-dir":
         raise UsageError(f'[primary] kind: seen {config.primary.kind!r}, expected "faiss-dir"')
-    if slo.alerts and config.metrics.prometheus_url:
-        _check_url("[metrics] prometheus_url", config.metrics.prometheus_url)
+    for name, url in (
+        ("prometheus_url", config.metrics.prometheus_url),
+        ("alertmanager_url", config.metrics.alertmanager_url),
+    ):
+        if url:
+            _check_url(f"[metrics] {name}", url)
+    _check_names(config)
+    _check_ca_file(service.ca_file)
 
 
 def _check_ranges(config: Config) -> None:
@@ -188,11 +196,38 @@ def _check_ranges(config: Config) -> None:
 
 
 def _check_url(name: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise UsageError(f"{name}: expected http://host:port or https://host:port, seen something else")
     if parts.username or parts.password:
-        raise UsageError(f"{name}: holds credentials; name a variable in auth_token_env instead")
+        raise UsageError(f"{name}: holds credentials; name a variable that holds the token instead")
+
+
+def _check_names(config: Config) -> None:
+    """Check that the keys which name a variable hold a name; what else stands there may be the secret itself."""
+    named = {
+        "[service] auth_token_env": config.service.auth_token_env,
+        "[metrics] bearer_token_env": config.metrics.bearer_token_env,
+        "[target] dsn_env": config.target.dsn_env,
+    }
+    for key, value in named.items():
+        if value and not (value.isascii() and value.isidentifier()):
+            raise UsageError(f"{key}: expected the name of a variable that holds the secret, seen something else")
+
+
+def _check_ca_file(name: str) -> None:
+    if not name:
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=name)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"[service] ca_file: cannot be used ({type(error).__name__}); expected a PEM file") from None
 
 
 def _check_window(opens: str, closes: str) -> None:
@@ -206,12 +241,12 @@ def _check_window(opens: str, closes: str) -> None:
             ) from None
 
 
+def _sections() -> dict[str, Any]:
+    return {name: kind for name, kind in _hints(Config).items() if name != "source"}
+
+
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
-
-
-def _names(kind: type[Any]) -> str:
-    return ", ".join(f.name for f in fields(kind))
 
 
 def _type_name(kind: Any) -> str:

@@ -7,20 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drill.config import Config
-from drill.errors import CannotMeasure, DrillError
 from drill.envfile import EditPlan, EnvFile
+from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
-from drill.http import HttpClient
-from drill.metrics.scrape import ScrapeSource
 from drill.observation import Reading, Window, open_window, read_all, replaced
 from drill.primary.faiss_dir import FaissDir
-from drill.probe import PROBE_RATE, Ask, Prober, ProbeResult
 from drill.record import DrillRecord
-from drill.secret import Secret
-from drill.service import RetrievalService
-from drill.target import Target, TargetSettings, open_target
+
+if TYPE_CHECKING:
+    from drill.http import HttpClient
+    from drill.metrics.scrape import ScrapeSource
+    from drill.probe import Prober, ProbeResult
+    from drill.service import RetrievalService
+    from drill.target import Target
 
 MAX_PROBE_RATE = 50.0
 """Probes per second that are never exceeded: a drill must not become the load it looks for."""
@@ -75,18 +77,22 @@ class Drill:
         return os.environ.get(name) or self.env_values.get(name) or "" if name else ""
 
     @cached_property
-    def client(self) -> HttpClient:
+    def client(self) -> "HttpClient":
         """The client for everything that is not a continuous probe."""
         return self._new_client()
 
     @cached_property
-    def service(self) -> RetrievalService:
+    def service(self) -> "RetrievalService":
         """The service under drill."""
+        from drill.service import RetrievalService
+
         return RetrievalService(self.config.service, self.client)
 
     @cached_property
-    def source(self) -> ScrapeSource:
+    def source(self) -> "ScrapeSource":
         """Where metrics are read."""
+        from drill.metrics.scrape import ScrapeSource
+
         return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
 
     @cached_property
@@ -104,8 +110,10 @@ class Drill:
         return golden + [pair for pair in sampled if pair[0] not in asked] or [(name, "status") for name in tenants]
 
     @cached_property
-    def prober(self) -> Prober:
+    def prober(self) -> "Prober":
         """The continuous probe, running from first use on."""
+        from drill.probe import Ask, Prober
+
         pairs = self.queries
         asks = [Ask(url, tenant, query) for tenant, query in pairs for url in self.service.instances]
         prober = Prober(self._new_client(), self.config.service.search_path, asks, self.config.smoke.top_k)
@@ -149,6 +157,8 @@ class Drill:
         Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``).
         """
         if self.observed is None:
+            from drill.probe import PROBE_RATE
+
             slo = self.config.slo
             self.window(self.settled or self.read_metrics())
 
@@ -166,7 +176,7 @@ class Drill:
     def _watch(self, enough: Callable[[Counter[str], float], bool], timeout_s: float) -> None:
         since = self.settled.ended if self.settled else self.began
 
-        def check(results: Sequence[ProbeResult]) -> bool:
+        def check(results: Sequence["ProbeResult"]) -> bool:
             elapsed = time.monotonic() - since
             answered = Counter(result.instance for result in results if result.ok)
             self.tick(f"watching the service: {elapsed:.0f} s, {answered.total()} probes answered")
@@ -174,8 +184,11 @@ class Drill:
 
         self.prober.wait(check, since, max(0.0, since + timeout_s - time.monotonic()))
 
-    def open_target(self) -> Target:
+    def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
+        from drill.secret import Secret
+        from drill.target import TargetSettings, open_target
+
         target = self.config.target
         if not target.kind:
             raise CannotMeasure("no target is configured: set [target] kind and dsn_env to compare and purge")
@@ -185,7 +198,9 @@ class Drill:
         names = {f.name: getattr(target, f.name) for f in fields(target) if f.name != "dsn_env"}
         return open_target(TargetSettings(dsn=Secret(dsn), **names), self.env_values)
 
-    def _new_client(self) -> HttpClient:
+    def _new_client(self) -> "HttpClient":
+        from drill.http import HttpClient
+
         service = self.config.service
         return HttpClient(token=self.secret(service.auth_token_env), ca_file=service.ca_file)
 

@@ -2,6 +2,7 @@
 
 DrillError
 ├── UsageError             wrong option or configuration: exit 4, no journal entry
+├── EnvWriteFailed         the system failed a write of the env file (in drill.envfile.failure)
 ├── Refused                stopped before any change: exit 11
 │   ├── EnvFileRefused     the env file cannot be edited safely
 │   ├── LockHeld           another drill is running on this env file

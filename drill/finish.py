@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from drill.context import Drill
+from drill.envfile import FLAGS
+from drill.journal.closing import close_unfinished
 from drill.journal.entry import journal_entry
 from drill.journal.log import Appended, append_or_rescue, journal_path
 from drill.launch import Launch
-from drill.leaks import find_leaks
 from drill.record import DrillRecord, Evidence
-from drill.secret import Secret
 from drill.verdict import Verdict
 
 
@@ -41,17 +42,36 @@ def _availability(drill: Drill) -> None:
     }
 
 
-def search_leaks(started: Launch, secrets: Iterable[Secret], artifacts: Iterable[Path]) -> list[str]:
+def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     """Search what this drill has written for secrets; return one line per hit, naming the file and the key."""
-    found = [f"{leak.path.name}: holds the value of {leak.name}" for leak in find_leaks(artifacts, secrets)]
+    from drill.leaks import find_leaks, secrets_of
+
+    drill = started.drill
+    if drill is None:
+        return []
+    service = drill.config.service
+    shown = {*FLAGS.values(), *service.urls, *service.tenants, *(change.after for change in drill.plan.changes)}
+    secrets = secrets_of(drill.env_values, shown)
+    for name in (service.auth_token_env, drill.config.target.dsn_env, drill.config.metrics.bearer_token_env):
+        if value := drill.secret(name):
+            secrets |= secrets_of({f"{name} TOKEN": value})
+    try:
+        found = [str(leak) for leak in find_leaks([*artifacts, started.events.path], secrets)]
+    except OSError as error:
+        found = [f"an artifact could not be searched for secrets ({error.strerror})"]
     if found:
         row = started.record.entries["preflight.env_file"]
-        row.evidence = Evidence(Verdict.FAIL, f"a secret leaked into {', '.join(found)}")
+        row.evidence = Evidence(Verdict.FAIL, f"a secret leaked: {'; '.join(found)}")
     return found
 
 
 def write_journal(started: Launch) -> Appended:
-    """Append this drill's line; where that cannot be, it goes to standard error and the first writable place."""
+    """Append the lines of killed drills, then this drill's own.
+
+    Where that cannot be, this drill's line goes to standard error and to the first writable place.
+    """
+    with suppress(OSError):  # the journal cannot be written: the killed drills stay for a later run
+        close_unfinished(started.options.artifacts_dir)
     entry = journal_entry(started.record)
     written = append_or_rescue(journal_path(started.options.artifacts_dir), entry)
     started.events.close()

@@ -4,12 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drill.errors import CannotMeasure
 from drill.metrics.snapshot import START_TIME, Delta, Snapshot
-from drill.probe import Prober
-from drill.service import each
+
+if TYPE_CHECKING:
+    from drill.probe import Prober
 
 
 class MetricsSource(Protocol):
@@ -32,6 +33,7 @@ class Reading:
 
 def read_all(source: MetricsSource, instances: Iterable[str]) -> Reading:
     """Read every instance at the same time; never raises for an instance that cannot be read."""
+    from drill.service import each
 
     def read(instance: str) -> Snapshot | str:
         try:
@@ -76,7 +78,7 @@ class Window:
         return [name for name, delta in self.deltas.items() if delta.restarted]
 
 
-def open_window(first: Reading, last: Reading, prober: Prober, new_processes: Iterable[str]) -> Window:
+def open_window(first: Reading, last: Reading, prober: "Prober", new_processes: Iterable[str]) -> Window:
     """Return what moved from ``first`` to ``last``; ``new_processes`` are instances the drill has seen restart."""
     both = [name for name in first.snapshots if name in last.snapshots]
     deltas = {name: Delta(first.snapshots[name], last.snapshots[name]) for name in both}

@@ -8,12 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from drill.http import HttpClient, Reply
 
-WORKERS = 32
+WORKERS = 64
+"""Probes that may be under way at once: at the regular rate those of six seconds, more than the client's timeout."""
 PROBE_RATE = 10.0
 """Probes per second, over all instances together."""
 
@@ -47,6 +47,8 @@ class Prober:
         self, client: HttpClient, search_path: str, asks: Sequence[Ask], top_k: int, rate: float = PROBE_RATE
     ) -> None:
         """``asks`` are repeated in order, so neighbours should be different instances."""
+        from concurrent.futures import ThreadPoolExecutor
+
         self._client = client
         self._path = search_path
         self._asks = asks
@@ -55,6 +57,7 @@ class Prober:
         self._results: list[ProbeResult] = []
         self._lock = threading.Condition()
         self._stop = threading.Event()
+        self._free = threading.Semaphore(WORKERS)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="probe")
         self._thread = threading.Thread(target=self._run, name="probe-schedule", daemon=True)
 
@@ -95,16 +98,26 @@ class Prober:
         due = time.monotonic()
         index = 0
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            self._pool.submit(self._ask, self._asks[index % len(self._asks)], due)
+            ask = self._asks[index % len(self._asks)]
+            if self._free.acquire(blocking=False):
+                self._pool.submit(self._ask, ask, due)
+            else:  # queued, it would go out after the stall and come back well: a stall that nobody saw
+                self._keep(ProbeResult(due, ask.instance, 0.0, ok=False, error="not sent: no probe is answered"))
             index += 1
             due += 1 / self.rate
 
     def _ask(self, ask: Ask, due: float) -> None:
-        body = {"query": ask.query, "top_k": self._top_k, "tenant": ask.tenant}
-        reply = self._client.post(ask.instance + self._path, body)
-        error = wrong_answer(reply)
+        try:
+            body = {"query": ask.query, "top_k": self._top_k, "tenant": ask.tenant}
+            reply = self._client.post(ask.instance + self._path, body)
+            error = wrong_answer(reply)
+            self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error))
+        finally:
+            self._free.release()
+
+    def _keep(self, result: ProbeResult) -> None:
         with self._lock:
-            self._results.append(ProbeResult(due, ask.instance, reply.latency_s, not error, error))
+            self._results.append(result)
             self._lock.notify_all()
 
 

@@ -66,14 +66,18 @@ class Evidence:
 
     def line(self) -> str:
         """Return the one line for terminal and failure message: verdict first, then the numbers."""
-        parts = [str(self.verdict)]
-        if self.value is not None:
-            parts.append(f"{_short(self.value)}{self.unit} {self.op} {_short(self.threshold)}{self.unit}".rstrip())
+        return ", ".join(filter(None, (str(self.verdict), self.numbers()))) + f": {self.reason}"
+
+    def numbers(self) -> str:
+        """Return value, operator, threshold, window and samples, as far as there are any."""
+        parts = []
+        if self.value is not None and self.op:
+            parts.append(f"{_short(self.value)} {self.op} {_short(self.threshold)}{self.unit}")
         if self.window_s is not None:
             parts.append(f"window {self.window_s:.1f} s")
         if self.samples is not None:
             parts.append(f"{self.samples} samples")
-        return ", ".join(parts) + f": {self.reason}"
+        return ", ".join(parts)
 
 
 def _short(value: Scalar) -> str:

@@ -6,12 +6,16 @@ The edit comes first and waits for nothing; whatever needs the network comes aft
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
-from drill.service import ReloadOutcome
+
+if TYPE_CHECKING:
+    from drill.service import ReloadOutcome
 
 FLAG_OF_STEP = {
     "disable_dual_write": "FF_RETRIEVAL_DUAL_WRITE",
@@ -20,6 +24,9 @@ FLAG_OF_STEP = {
 }
 PROOF_S = 5.0
 """How long the rolled-back service is watched before the flags are judged the first time."""
+SETTLE_S = 3.0
+"""How long a restarted instance may take from being healthy to serving its metrics."""
+SETTLE_POLL_S = 0.2
 PROOF_PROBES = 10
 """Probes that every instance must have answered by then."""
 
@@ -68,7 +75,7 @@ class Rollback:
         drill = self._drill
         plan = drill.plan if len(self.wanted) == len(FLAGS) else drill.env_file.plan(self.wanted)
         if not plan.unchanged:
-            drill.events.intent("set_flags", keys=" ".join(change.key for change in plan.changes))
+            drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
             drill.record.flags_written = True
             try:
                 drill.env_file.apply(plan)
@@ -98,7 +105,7 @@ class Rollback:
         drill.rolled_back = True
         self.progress = Progress.EFFECTIVE
 
-    def _reload(self) -> ReloadOutcome:
+    def _reload(self) -> "ReloadOutcome":
         drill = self._drill
         drill.events.intent("reload")
         outcome = drill.service.reload(drill.env_file.path, drill.tick)
@@ -114,6 +121,7 @@ class Rollback:
         drill.events.intent("restore")
         drill.env_file.restore()
         drill.record.restored = True
+        drill.events.event("restored")
         again = self._reload()
         back = "the service is back on it" if not again.problem else f"but the service is still down: {again.problem}"
         self.problem = f"{self.problem}; the previous env file was restored, {back}"
@@ -124,6 +132,9 @@ class Rollback:
         drill = self._drill
         drill.tick("reading the restarted instances")
         drill.settled = drill.read_metrics()
+        while drill.settled.unread and time.monotonic() - drill.settled.began < SETTLE_S:
+            time.sleep(SETTLE_POLL_S)
+            drill.settled = replace(drill.read_metrics(), began=drill.settled.began)
         if drill.before is not None:
             drill.note_new_processes(drill.before, drill.settled)
         self.on_settled()

@@ -87,6 +87,7 @@ class Runner:
         except KeyboardInterrupt as interruption:
             entry.evidence = Evidence(Verdict.INCONCLUSIVE, f"interrupted ({interruption})")
             entry.outcome = Outcome.ERROR
+            self.drill.record.interrupted = str(interruption) or "SIGINT"
             raise
         except Exception as error:  # noqa: BLE001 - a defect of the drill is no reason to leave a row without a verdict
             entry.outcome, entry.evidence = Outcome.ERROR, Evidence(Verdict.ERROR, _defect(error))

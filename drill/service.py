@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -41,6 +41,8 @@ class ReloadOutcome:
 
 def each(work: Callable[[str], T], instances: Sequence[str]) -> list[T]:
     """Do ``work`` for all instances at the same time: a dead one costs its own timeout only, once."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(max(1, len(instances)), thread_name_prefix="instance") as pool:
         return list(pool.map(work, instances))
 
@@ -112,13 +114,12 @@ class RetrievalService:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End what is left of the reload command's own process group, if it still runs."""
+    """End the whole process group of a reload command that still runs; one that has ended may have left the service."""
     if process.poll() is not None:
         return
-    for signum in (signal.SIGTERM, signal.SIGKILL):
-        os.killpg(process.pid, signum)
-        try:
-            process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+    os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Sequence
-from statistics import NormalDist
 
 CONFIDENCE = 0.95
 
@@ -21,7 +20,7 @@ def quantile_bounds(values: Sequence[float], q: float) -> tuple[float, float]:
     then the bound is infinite.
     """
     n = len(values)
-    spread = NormalDist().inv_cdf(CONFIDENCE) * math.sqrt(n * q * (1 - q))
+    spread = _z() * math.sqrt(n * q * (1 - q))
     low, high = math.floor(n * q - spread - 0.5), math.ceil(n * q + spread + 0.5)
     return (values[low - 1] if low >= 1 else 0.0, values[high - 1] if high <= n else math.inf)
 
@@ -35,7 +34,7 @@ def rate_bounds(events: float, trials: float) -> tuple[float, float]:
         return 0.0, 1.0
     if events <= 0:
         return 0.0, 1 - (1 - CONFIDENCE) ** (1 / trials)
-    z = NormalDist().inv_cdf(CONFIDENCE)
+    z = _z()
     p = min(1.0, events / trials)
     centre = p + z * z / (2 * trials)
     spread = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
@@ -56,3 +55,10 @@ def ratio_bounds(before: Sequence[float], after: Sequence[float], q: float, roun
         ratios.append(new / old if old > 0 else math.inf)
     ratios.sort()
     return ratios[int(0.05 * rounds)], ratios[int(0.95 * rounds) - 1]
+
+
+def _z() -> float:
+    """Return the standard normal quantile of the confidence; ``statistics`` is slow to load, and only needed here."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(CONFIDENCE)

@@ -15,7 +15,7 @@ ROW = "row"
 CLOSED = "closed"
 INTENT = "intent"
 DONE = "done"
-ENV_REPLACE = "env-replace"
+ENV_REPLACE = "env_file.replace"
 """The action under which the env-file editor writes its intent and its done."""
 
 

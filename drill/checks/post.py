@@ -29,9 +29,9 @@ def endpoints(drill: Drill, _window: Window) -> Evidence:
     detail: dict[str, Scalar] = {}
     for instance in drill.service.instances:
         for path, methods in _listed(drill, instance).items():
-            reply = _ask(drill, instance, path, methods)
+            method, reply = _ask(drill, instance, path, methods)
             detail[f"{short(instance)}{path}"] = reply.seen() if reply.error else f"HTTP {reply.status}"
-            if not _answers(reply):
+            if not _answers(method, reply):
                 problems.append(f"{short(instance)}{path}: {reply.seen()}")
     value = len(detail) - len(problems)
     seen = Evidence(Verdict.NOT_RUN, "", value, "==", len(detail), unit=" endpoints", detail=detail)
@@ -50,19 +50,23 @@ def _listed(drill: Drill, instance: str) -> Mapping[str, set[str]]:
     return found
 
 
-def _ask(drill: Drill, instance: str, path: str, methods: set[str]) -> Reply:
+def _ask(drill: Drill, instance: str, path: str, methods: set[str]) -> tuple[str, Reply]:
     settings = drill.config.service
     if path == settings.search_path:
         tenant, query = drill.queries[0]
-        return drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
+        return "POST", drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
     if path == settings.embed_path:
-        return drill.client.post(instance + path, {"texts": ["rollback drill"]})
-    return drill.client.request("GET" if "get" in methods else "OPTIONS", instance + path)
+        return "POST", drill.client.post(instance + path, {"texts": ["rollback drill"]})
+    method = "GET" if "get" in methods else "OPTIONS"
+    return method, drill.client.request(method, instance + path)
 
 
-def _answers(reply: Reply) -> bool:
-    """Whether an endpoint is there and well; 405 to OPTIONS says that it is there for another method."""
-    return reply.ok or (not reply.error and reply.status in {204, 405, 422})
+def _answers(method: str, reply: Reply) -> bool:
+    """Whether an endpoint is there and well.
+
+    405 to OPTIONS says that it is there for another method, 422 to GET that it misses its parameters.
+    """
+    return reply.ok or (not reply.error and (method, reply.status) in {("OPTIONS", 405), ("GET", 422)})
 
 
 def primary_latency(drill: Drill, window: Window) -> Evidence:

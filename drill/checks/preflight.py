@@ -1,13 +1,16 @@
 """Before anything is changed: can the rollback be done, and is there something to fall back to."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import CannotMeasure, WindowClosed
+from drill.metrics.snapshot import START_TIME
 from drill.observation import Reading
 from drill.record import Evidence, Scalar
+from drill.unfinished import find_unfinished
 from drill.verdict import Verdict
 
 NEEDED = (
@@ -21,6 +24,7 @@ NEEDED = (
     "retrieval_shadow_ndcg_at_10",
     "retrieval_shadow_latency_seconds",
     "retrieval_shadow_dropped_total",
+    START_TIME,
 )
 """The families that the checks of this drill judge; missing ones make silence meaningless."""
 WORKER_READS = 5
@@ -34,18 +38,29 @@ def env_file(drill: Drill) -> Evidence:
     plan, problem = drill.plan, drill.env_file.writable_problem
     detail: dict[str, Scalar] = {change.key: change.line().partition(": ")[2] for change in plan.changes}
     detail |= {f"warning {number}": text for number, text in enumerate(plan.warnings, 1)}
-    detail["earlier unfinished drills"] = drill.record.facts.get("unfinished", 0)
     if problem:
         return Evidence(Verdict.FAIL, f"--apply could not write the env file: {problem}", detail=detail)
     if plan.unchanged:
         return Evidence(Verdict.PASS, "nothing to change: all three flags are rolled back already", detail=detail)
     changes = ", ".join(change.line() for change in plan.changes)
-    note = f" (with {len(plan.warnings)} warnings)" if plan.warnings else ""
-    return Evidence(Verdict.PASS, changes + note, value=len(plan.changes), unit=" changes", detail=detail)
+    note = f" (warnings: {len(plan.warnings)})" if plan.warnings else ""
+    return Evidence(Verdict.PASS, changes + note, detail=detail)
 
 
 def window(drill: Drill) -> Evidence:
-    """Check that the firing window is open; in an incident a rollback does not wait for one."""
+    """Check that the firing window is open, and report earlier drills that were killed.
+
+    In an incident a rollback does not wait for a window.
+    """
+    evidence = _window(drill)
+    killed = [unfinished.drill_id for unfinished in find_unfinished(drill.journal.parent)]
+    if not killed:
+        return evidence
+    reason = f"{evidence.reason}; killed earlier, entered as interrupted by this run: {', '.join(killed)}"
+    return replace(evidence, reason=reason, detail={"unfinished drills": len(killed)})
+
+
+def _window(drill: Drill) -> Evidence:
     opens, closes = drill.config.window.opens, drill.config.window.closes
     now = datetime.now(UTC)
     early = bool(opens) and now < datetime.fromisoformat(opens)
@@ -110,7 +125,9 @@ def service(drill: Drill) -> Evidence:
 
 def metrics(drill: Drill) -> Evidence:
     """Check that the metrics this drill judges by exist on every instance, and are those of one living process."""
-    readings = [drill.read_metrics() for _ in range(WORKER_READS)]
+    readings = [drill.read_metrics()]
+    while len(readings) < WORKER_READS and not readings[-1].unread:
+        readings.append(drill.read_metrics())
     last = readings[-1]
     detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}
     if last.unread:

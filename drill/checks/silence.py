@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from drill.metrics.snapshot import Delta
+from drill.metrics.snapshot import START_TIME, Delta
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict
@@ -59,6 +59,8 @@ def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
                 Verdict.INCONCLUSIVE,
                 f"{short(name)} does not expose {', '.join(missing)}: silence cannot be told from absence",
             )
+        if delta.after.start_time is None:
+            return Verdict.INCONCLUSIVE, f"{short(name)} does not expose {START_TIME}: a restart would not be seen"
         if delta.restarted:
             return Verdict.INCONCLUSIVE, f"{short(name)} restarted by itself inside the window"
         if window.probes[name] == 0:

@@ -30,8 +30,8 @@ def latency(drill: Drill, window: Window) -> Evidence:
         detail[f"{name} probes ms"] = round(quantile(probes, q), 2)
         parts.append(_judge_probes(name, probes, q, limit))
         parts.append(_judge_histogram(name, buckets, q, limit, detail))
-    verdict, doubt = doubts(window, (LATENCY,))
-    parts.append((verdict, doubt))
+    parts.append(_lost(window, buckets))
+    parts.append(doubts(window, (LATENCY,)))
     final = worst(part[0] for part in parts)
     reason = "; ".join(text for part, text in parts if part is final and text)
     p95 = quantile(probes, 0.95)
@@ -64,6 +64,14 @@ def _judge_histogram(
     if math.isinf(high):
         return Verdict.INCONCLUSIVE, f"{name} lies above the histogram's last bound of {low:g} ms: unknown and large"
     return Verdict.PASS, ""
+
+
+def _lost(window: Window, buckets: Buckets | None) -> tuple[Verdict, str]:
+    """Doubt a histogram that does not hold the requests of its window: failed ones may be those that took longest."""
+    requests = sum(delta.growth("retrieval_requests_total", backend="faiss") for delta in window.deltas.values())
+    if buckets is None or buckets.samples >= MIN_OBSERVED * requests:
+        return Verdict.PASS, ""
+    return Verdict.INCONCLUSIVE, f"{LATENCY} holds {buckets.samples:g} of {requests:g} requests"
 
 
 def errors(drill: Drill, window: Window) -> Evidence:

@@ -1,13 +1,14 @@
 """Step 5: does every instance give real answers, not just a status."""
 
-import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.http import Reply
+from drill.primary.faiss_dir import FaissDir
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict
 
@@ -45,29 +46,35 @@ class _Findings:
 def search(drill: Drill) -> Evidence:
     """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same."""
     found = _Findings()
-    unchecked = 0
+    seen: dict[str, dict[str, tuple[str, ...]]] = {tenant: {} for tenant, _ in drill.queries}
     for instance in drill.service.instances:
-        answers: dict[tuple[str, str], tuple[str, ...]] = {}
-        for tenant, query in drill.queries:
-            where = f"{short(instance)} query {len(answers) + 1} ({tenant})"
-            reply = drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
-            found.saw(reply)
-            results, problem = _results(reply, tenant)
-            ids = tuple(item["id"] for item in results)
-            answers[tenant, query] = ids
-            problem = problem or _golden(drill, tenant, query, ids)
-            if drill.primary is None:
-                unchecked += 1
-            else:
-                problem = problem or _unknown(drill, tenant, ids)
-            if problem:
-                found.problems.append(f"{where}: {problem}")
-        if len(answers) > 1 and len(set(answers.values())) == 1 and any(answers.values()):
-            found.problems.append(f"{short(instance)}: the same results for {len(answers)} different queries")
+        answers = _ask_all(drill, instance, found)
+        for tenant in seen:
+            given = [ids for (asked, _), ids in answers.items() if asked == tenant]
+            if len(given) > 1 and len(set(given)) == 1 and any(given):
+                found.problems.append(f"{short(instance)}: the same results for {len(given)} queries ({tenant})")
+        for (tenant, where), ids in answers.items():
+            seen[tenant][where] = ids
+    if drill.primary is not None:
+        found.problems += [problem for tenant, ids in seen.items() for problem in _unknown(drill.primary, tenant, ids)]
     evidence = found.evidence(f"{found.asked} queries answered with documents that FAISS has")
-    if evidence.verdict is Verdict.PASS and unchecked:
+    if evidence.verdict is Verdict.PASS and drill.primary is None:
         return evidence.judged(Verdict.INCONCLUSIVE, "answers could not be looked up in FAISS: set [primary] path")
     return evidence
+
+
+def _ask_all(drill: Drill, instance: str, found: _Findings) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the ids that an instance answered, by (tenant, which query)."""
+    answers: dict[tuple[str, str], tuple[str, ...]] = {}
+    for number, (tenant, query) in enumerate(drill.queries, 1):
+        where = f"{short(instance)} query {number} ({tenant})"
+        reply = drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
+        found.saw(reply)
+        results, problem = _results(reply, tenant)
+        answers[tenant, where] = ids = tuple(item["id"] for item in results)
+        if problem := problem or _golden(drill, tenant, query, ids):
+            found.problems.append(f"{where}: {problem}")
+    return answers
 
 
 def _results(reply: Reply, tenant: str) -> tuple[list[dict[str, Any]], str]:
@@ -100,14 +107,16 @@ def _golden(drill: Drill, tenant: str, query: str, ids: tuple[str, ...]) -> str:
     return ""
 
 
-def _unknown(drill: Drill, tenant: str, ids: tuple[str, ...]) -> str:
-    assert drill.primary is not None
-    unknown = len(set(ids) - drill.primary.contains(tenant, ids))
-    return f"{unknown} of {len(ids)} results are not in the FAISS inventory of this tenant" if unknown else ""
+def _unknown(primary: FaissDir, tenant: str, answers: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Say which answers hold documents that this tenant's FAISS does not have; the inventory is read once."""
+    known = primary.contains(tenant, {name for ids in answers.values() for name in ids})
+    for where, ids in answers.items():
+        if unknown := len(set(ids) - known):
+            yield f"{where}: {unknown} of {len(ids)} results are not in the FAISS inventory of this tenant"
 
 
 def embed(drill: Drill) -> Evidence:
-    """Have every instance embed two texts: finite vectors that are not zero, of one dimension, FAISS's, and different."""
+    """Have every instance embed two texts: finite, not zero, of FAISS's dimension, and different."""
     found = _Findings()
     expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else None
     dimensions: set[int] = set() if expected is None else {expected}
@@ -159,4 +168,4 @@ def _repeated(instances: tuple[str, ...], times: int) -> Iterator[tuple[str, int
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from drill.envfile.flags import FLAGS, check_wanted, shown
 from drill.envfile.parse import NotText, Parsed, Statement, parse
@@ -39,12 +40,10 @@ class FlagChange:
 class EditPlan:
     """What an edit would do. ``old_bytes`` and ``new_bytes`` hold the whole file with its secrets: never show them."""
 
-    verdict: EditVerdict
-    reason: str
-    """Why it is refused, or a remark; may be empty."""
-    warnings: tuple[str, ...]
+    refusal: str
+    """Why the file must not be edited; empty if it may be."""
     changes: tuple[FlagChange, ...]
-    wanted: Mapping[str, str]
+    wanted: tuple[tuple[str, str], ...]
     old_bytes: bytes = field(repr=False)
     new_bytes: bytes = field(repr=False)
 
@@ -52,6 +51,28 @@ class EditPlan:
     def unchanged(self) -> bool:
         """Whether there is nothing to write."""
         return self.new_bytes == self.old_bytes
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each group of readers that will not see the wanted values.
+
+        Found when first asked for: in an incident the flags need not wait for it.
+        """
+        return () if self.refusal else _warnings(self.new_bytes, self.wanted)
+
+    @property
+    def verdict(self) -> EditVerdict:
+        """The verdict of DESIGN.md section 6; to know only about a refusal, ``refusal`` is quicker."""
+        if self.refusal:
+            return EditVerdict.REFUSE
+        return EditVerdict.EDIT_WITH_WARNING if self.warnings else EditVerdict.EDIT
+
+    @property
+    def reason(self) -> str:
+        """Why the file is refused, or a remark on it; may be empty."""
+        if self.refusal or self.old_bytes.strip():
+            return self.refusal
+        return "the file is empty, which is also what a crash without fsync leaves"
 
 
 def plan_edit(data: bytes, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
@@ -67,11 +88,8 @@ def plan_edit(data: bytes, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
         new = _spliced(data, parsed, wanted)
         _prove(parsed, new, wanted)
     except _Refusal as refusal:
-        return EditPlan(EditVerdict.REFUSE, str(refusal), (), (), dict(wanted), data, data)
-    warnings = _warnings(new, parsed, wanted)
-    verdict = EditVerdict.EDIT_WITH_WARNING if warnings else EditVerdict.EDIT
-    remark = "" if data.strip() else "the file is empty, which is also what a crash without fsync leaves"
-    return EditPlan(verdict, remark, warnings, _changes(parsed, wanted), dict(wanted), data, new)
+        return EditPlan(str(refusal), (), tuple(wanted.items()), data, data)
+    return EditPlan("", _changes(parsed, wanted), tuple(wanted.items()), data, new)
 
 
 class _Refusal(Exception):  # noqa: N818 - control flow of this file
@@ -139,13 +157,14 @@ def _changes(parsed: Parsed, wanted: Mapping[str, str]) -> tuple[FlagChange, ...
     return tuple(FlagChange(key, read.get(key), value) for key, value in wanted.items() if raw.get(key) != value)
 
 
-def _warnings(new: bytes, parsed: Parsed, wanted: Mapping[str, str]) -> tuple[str, ...]:
+@lru_cache(maxsize=4)
+def _warnings(new: bytes, wanted: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     from drill.envfile.readers import misreadings
 
-    copies = Counter(statement.key for statement in parsed.statements)
+    copies = Counter(statement.key for statement in parse(new).statements)
     doubled = tuple(
         f"{key} stands {copies[key]} times; only the last copy, which python-dotenv takes, is set"
-        for key in wanted
+        for key, _ in wanted
         if copies[key] > 1
     )
-    return doubled + tuple(misreading.text for misreading in misreadings(new, wanted))
+    return doubled + tuple(misreading.text for misreading in misreadings(new, dict(wanted)))

@@ -6,14 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from drill.envfile.edit import EditPlan, EditVerdict, plan_edit
-from drill.envfile.files import Snapshot, find, snapshot, sweep
+from drill.envfile.edit import EditPlan, plan_edit
+from drill.envfile.files import Snapshot, find, record_path, snapshot, sweep
 from drill.envfile.flags import FLAGS
-from drill.envfile.inplace import recover
 from drill.envfile.lock import Lock, acquire
-from drill.envfile.osops import OsLayer, said
+from drill.envfile.osops import OsLayer, exists, said
 from drill.envfile.parse import NotText, parse
-from drill.envfile.replace import IntentLog, replace
+from drill.envfile.replace import IntentLog, back_up, replace
 from drill.errors import EnvFileRefused
 
 
@@ -32,6 +31,7 @@ class EnvFile:
         self._read_only = read_only
         self._lock: Lock | None = None
         self._original: Snapshot | None = None
+        self._backed_up = False
         self._ours: list[bytes] = []
         """Contents this drill has written or tried to."""
 
@@ -58,12 +58,20 @@ class EnvFile:
         try:
             if not self._read_only:
                 sweep(self._ops, self.path)
-            if recover(self._ops, self.path, read_only=self._read_only):
-                self._intents.done("env_file.recover", file=self.path.name)
+            self._recover()
         except OSError as error:
             raise EnvFileRefused(
                 f"what an earlier drill left beside {self.path.name} cannot be cleared ({said(error)})"
             ) from None
+
+    def _recover(self) -> None:
+        """Put back what an interrupted in-place write tore; rare, so its code is not even loaded without a record."""
+        if not exists(self._ops, record_path(self.path)):
+            return
+        from drill.envfile.inplace import recover
+
+        if recover(self._ops, self.path, read_only=self._read_only):
+            self._intents.done("env_file.recover", file=self.path.name)
 
     def values(self) -> dict[str, str | None]:
         """Return what a service reads from the file alone, without the process environment; ``None`` is a bare name."""
@@ -75,8 +83,8 @@ class EnvFile:
     def plan(self, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
         """Plan to set ``wanted``; raise ``EnvFileRefused`` if the file must not be edited."""
         plan = plan_edit(snapshot(self._ops, self.path).data, wanted)
-        if plan.verdict is EditVerdict.REFUSE:
-            raise EnvFileRefused(f"{self.path.name} is refused: {plan.reason}; repair the file and run again")
+        if plan.refusal:
+            raise EnvFileRefused(f"{self.path.name} is refused: {plan.refusal}; repair the file and run again")
         return plan
 
     def apply(self, plan: EditPlan) -> None:
@@ -84,8 +92,8 @@ class EnvFile:
 
         Raises ``EnvFileRefused`` if the file is no longer what was planned for, ``EnvWriteFailed`` if the system fails.
         """
-        if plan.verdict is EditVerdict.REFUSE:
-            raise EnvFileRefused(f"{self.path.name} is refused: {plan.reason}; nothing was written")
+        if plan.refusal:
+            raise EnvFileRefused(f"{self.path.name} is refused: {plan.refusal}; nothing was written")
         current = snapshot(self._ops, self.path)
         if current.data != plan.old_bytes:
             raise EnvFileRefused(
@@ -113,11 +121,13 @@ class EnvFile:
     def _write(self, current: Snapshot, new: bytes) -> None:
         if self._read_only or self._lock is None:
             raise EnvFileRefused(f"{self.path.name} was opened to be read only; nothing was written")
-        first = self._original is None
         # Noted before the write, so that a signal in the middle of it does not forget what to restore.
         self._original = self._original or current
         self._ours.append(new)
-        replace(self._ops, self.path, current, new, self._intents, backup=first)
+        if not self._backed_up:
+            back_up(self._ops, self.path, self._original)
+            self._backed_up = True
+        replace(self._ops, self.path, current, new, self._intents)
 
     def close(self) -> None:
         """Release the lock; more than once is harmless."""

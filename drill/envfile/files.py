@@ -95,6 +95,11 @@ def temp_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.urandom(8).hex()}.drill-tmp")
 
 
+def record_path(path: Path) -> Path:
+    """Return the place of the record of an in-place write of the env file ``path``."""
+    return path.with_name(f"{path.name}.drill-inplace")
+
+
 def create_like(ops: OsLayer, path: Path, data: bytes, model: Snapshot) -> None:
     """Create ``path`` with ``data`` and the owner, attributes and mode of ``model``, durable; leave nothing on failure.
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drill.envfile.edit import MAX_BYTES
-from drill.envfile.files import Snapshot, create_like, discard, snapshot, temp_path
-from drill.envfile.osops import READ_FLAGS, OsLayer, exists, fsync_directory, read_all, write_all
+from drill.envfile.files import Snapshot, create_like, discard, record_path, snapshot, temp_path
+from drill.envfile.osops import READ_FLAGS, OsLayer, fsync_directory, read_all, write_all
 from drill.errors import EnvFileRefused
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -52,11 +52,6 @@ class Record:
         )
 
 
-def record_path(path: Path) -> Path:
-    """Return the place of the record of the env file ``path``."""
-    return path.with_name(f"{path.name}.drill-inplace")
-
-
 def write_in_place(ops: OsLayer, path: Path, model: Snapshot, new: bytes) -> None:
     """Write ``new`` over the env file; on failure put the old bytes back, and if that fails leave the record."""
     record = record_path(path)
@@ -80,10 +75,8 @@ def write_in_place(ops: OsLayer, path: Path, model: Snapshot, new: bytes) -> Non
 
 
 def recover(ops: OsLayer, path: Path, *, read_only: bool) -> bool:
-    """Finish what an in-place write left behind; return whether bytes of the env file were put back."""
+    """Finish what an in-place write left behind; return whether bytes were put back. There must be a record."""
     place = record_path(path)
-    if not exists(ops, place):
-        return False
     record = _load(ops, place, path.name)
     data = snapshot(ops, path).data
     torn = data not in {record.old, record.new}

@@ -8,7 +8,6 @@ from typing import Protocol
 from drill.envfile.backup import backup_path, make_backup
 from drill.envfile.failure import EnvWriteFailed
 from drill.envfile.files import Snapshot, create_like, discard, snapshot, temp_path
-from drill.envfile.inplace import write_in_place
 from drill.envfile.osops import OsLayer, fsync_directory, said
 from drill.errors import EnvFileRefused
 
@@ -41,13 +40,25 @@ class _NotProven(Exception):  # noqa: N818 - control flow of this file
     """The file does not read back as written."""
 
 
-def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog, *, backup: bool) -> None:
+def back_up(ops: OsLayer, path: Path, original: Snapshot) -> None:
+    """Make the backup, durable before the file is touched; raise ``EnvWriteFailed`` if that fails."""
+    try:
+        make_backup(ops, path, original)
+    except OSError as error:
+        raise _not_begun(path, "backup", error) from None
+
+
+def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog) -> None:
     """Replace ``old`` by ``new``. Raises ``EnvWriteFailed``, or ``EnvFileRefused`` if the file changed meanwhile.
 
     The facts recorded are sizes and the inode, which tells whether the rename took place. No digest: with a guessable
     secret in a small file, a digest is as good as the secret.
     """
-    _prepare(ops, path, old, new, intents, backup=backup)
+    sizes = {"old_size": len(old.data), "new_size": len(new)}
+    try:
+        intents.intent(ACTION, file=path.name, backup=backup_path(path).name, inode=old.status.st_ino, **sizes)
+    except OSError as error:
+        raise _not_begun(path, "record of the intent", error) from None
     try:
         _swap(ops, path, old, new)
         _read_back(ops, path, new)
@@ -64,18 +75,9 @@ def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: Intent
         raise EnvWriteFailed(f"{path.name} is written, but that could not be recorded; check the disk", changed=True)
 
 
-def _prepare(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog, *, backup: bool) -> None:
-    """Make the backup and record the intent; both are durable before the file is touched."""
-    sizes = {"old_size": len(old.data), "new_size": len(new)}
-    try:
-        if backup:
-            make_backup(ops, path, old)
-        intents.intent(ACTION, file=path.name, backup=backup_path(path).name, inode=old.status.st_ino, **sizes)
-    except OSError as error:
-        raise EnvWriteFailed(
-            f"{path.name} was not written: no backup or no record of the intent ({said(error)}); check disk and rights",
-            changed=False,
-        ) from None
+def _not_begun(path: Path, lacking: str, error: OSError) -> EnvWriteFailed:
+    text = f"{path.name} was not written: no {lacking} could be made ({said(error)}); check disk and rights"
+    return EnvWriteFailed(text, changed=False)
 
 
 def _swap(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> None:
@@ -88,6 +90,8 @@ def _swap(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> None:
         discard(ops, temp)
         if error.errno != errno.EBUSY:
             raise
+        from drill.envfile.inplace import write_in_place
+
         write_in_place(ops, path, old, new)
     except BaseException:
         discard(ops, temp)

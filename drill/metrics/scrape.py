@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 ACCEPT = "application/openmetrics-text; version=1.0.0; q=1, text/plain; version=0.0.4; q=0.2"
+COUNTS = ("_total", "_count", "_bucket")
+"""Ends of the names of what is counted, which is never NaN; a gauge or the quantile of an empty summary may be."""
 HEADERS = {"Accept": ACCEPT, "Cache-Control": "no-cache"}
 
 
@@ -69,6 +71,8 @@ def _parse(reply: Reply, where: str) -> tuple[dict[str, str], dict[Key, float]]:
     if "text/plain" not in kind and "openmetrics" not in kind:
         raise CannotMeasure(f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path")
     text = reply.body.decode("utf-8", "replace")
+    if not text.endswith("\n"):
+        raise CannotMeasure(f"{where}: seen a text that ends within a line, expected Prometheus metrics")
     read = (
         openmetrics.text_string_to_metric_families if "openmetrics" in kind else parser.text_string_to_metric_families
     )
@@ -87,9 +91,11 @@ def _collect(metrics: Iterable["Metric"]) -> tuple[dict[str, str], dict[Key, flo
         families[family.name.removesuffix("_total")] = family.type
         for sample in family.samples:
             if not sample.name.endswith("_created"):
-                samples[sample.name, frozenset(sample.labels.items())] = float(sample.value)
+                value = float(sample.value)
+                if not math.isfinite(value) and family.type != "gauge" and sample.name.endswith(COUNTS):
+                    raise ValueError("a counter that is not a number")
+                if not math.isnan(value):
+                    samples[sample.name, frozenset(sample.labels.items())] = value
     if not samples:
         raise ValueError("no samples at all")
-    if any(math.isnan(value) for value in samples.values()):
-        samples = {key: value for key, value in samples.items() if not math.isnan(value)}
     return families, samples

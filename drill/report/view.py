@@ -130,8 +130,8 @@ def _headline(record: DrillRecord) -> tuple[str, str]:
             else ("Ready to roll back", "Every prerequisite and read-only check passed. Nothing was changed.")
         ),
         Result.FAILURE: (
-            "Measured, and bad",
-            "At least one row is red: see below what was measured and what was required.",
+            "A step or check failed",
+            "Something was measured and is bad: the red rows say what, and what was required.",
         ),
         Result.INCONCLUSIVE: ("Not proven", "Nothing bad was measured, but required proof is missing."),
         Result.REFUSED: ("Refused, nothing changed", record.refused),
@@ -207,6 +207,8 @@ def seconds(value: float) -> str:
     """Return a duration for reading: ``340 ms``, ``12.3 s``, ``4 min 05 s``."""
     if value == 0:
         return "0 s"
+    if value < 0.001:
+        return "< 1 ms"
     if value < 1:
         return f"{value * 1000:.0f} ms"
     if value < 59.95:

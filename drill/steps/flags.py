@@ -10,7 +10,6 @@ from drill.metrics.snapshot import Delta
 from drill.observation import Window
 from drill.record import Evidence
 from drill.rollback import FLAG_OF_STEP, Progress, Rollback
-from drill.steps.witness import WriteWitness
 from drill.verdict import Outcome, Verdict
 
 Judge = Callable[[Drill, Window], Evidence]
@@ -21,12 +20,14 @@ SHADOW = (
     "retrieval_shadow_latency_seconds",
     "retrieval_shadow_dropped_total",
 )
-OFF_REASONS = ("disabled", "off", "flag")
-"""Words in the ``reason`` of a skipped dual-write which say that it was skipped because the flag is off."""
+OFF_REASONS = {"off", "disabled", "flag", "flag_off", "flag_disabled", "dual_write_off", "dual_write_disabled"}
+"""Values of ``reason`` which say that a dual-write was skipped because the flag is off ("backoff" does not)."""
 
 
 def disable_dual_write(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:
     """Set FF_RETRIEVAL_DUAL_WRITE=OFF and prove that no write reaches the target any more."""
+    from drill.steps.witness import WriteWitness
+
     witness = WriteWitness(drill)
     rollback.on_settled = witness.begin
     return _flag_step(drill, rollback, "disable_dual_write", lambda d, w: witness.judge(judge_dual_write(d, w), w))
@@ -43,7 +44,7 @@ def force_faiss(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:
     if evidence.verdict is Verdict.PASS and rollback.proven_at and drill.written_at:
         drill.record.time_to_safety_s = round(rollback.proven_at - drill.written_at, 3)
         if drill.record.time_to_safety_s > drill.config.slo.rto_s:
-            late = f"safe after {drill.record.time_to_safety_s:.1f} s, recovery time objective {drill.config.slo.rto_s:g} s"
+            late = f"safe after {drill.record.time_to_safety_s:.1f} s, [slo] rto_s is {drill.config.slo.rto_s:g} s"
             return outcome, evidence.judged(Verdict.FAIL, late)
     return outcome, evidence
 
@@ -70,7 +71,7 @@ def judge_dual_write(drill: Drill, window: Window) -> Evidence:
         skipped = {
             f"skipped{{reason={labels.get('reason', '')}}}": value
             for labels, value in delta.moved("retrieval_dual_write_skipped_total")
-            if not any(word in labels.get("reason", "") for word in OFF_REASONS) and value > limit
+            if labels.get("reason", "").lower().replace("-", "_") not in OFF_REASONS and not value <= limit
         }
         others = {
             name: value

@@ -1,21 +1,16 @@
 """Step 2: remove from the target what diverges from FAISS, or say why not and how to finish."""
 
+from typing import TYPE_CHECKING
+
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.primary.faiss_dir import FaissDir
-from drill.purge import Delta, Purge, PurgeReport, PurgeSettings, PurgeStatus
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.verdict import Outcome, Verdict
 
-VERDICTS = {
-    PurgeStatus.NOTHING_TO_PURGE: (Outcome.NO_CHANGE, Verdict.PASS),
-    PurgeStatus.PURGED: (Outcome.APPLIED, Verdict.PASS),
-    PurgeStatus.DEFERRED: (Outcome.NOT_RUN, Verdict.INCONCLUSIVE),
-    PurgeStatus.REFUSED: (Outcome.REFUSED, Verdict.FAIL),
-    PurgeStatus.INCOMPLETE: (Outcome.ERROR, Verdict.FAIL),
-    PurgeStatus.COULD_NOT_COMPARE: (Outcome.ERROR, Verdict.ERROR),
-}
+if TYPE_CHECKING:
+    from drill.purge import Delta, Purge, PurgeReport
 
 
 def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
@@ -42,7 +37,9 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     return _perform(drill, purge)
 
 
-def _purge(drill: Drill, primary: FaissDir) -> Purge:
+def _purge(drill: Drill, primary: FaissDir) -> "Purge":
+    from drill.purge import Purge, PurgeSettings
+
     bounds = drill.config.purge
     settings = PurgeSettings(
         tenants=tuple(drill.config.service.tenants),
@@ -53,7 +50,7 @@ def _purge(drill: Drill, primary: FaissDir) -> Purge:
     return Purge(primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick)
 
 
-def _rehearse(drill: Drill, purge: Purge) -> tuple[Outcome, Evidence]:
+def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     try:
         delta = purge.plan()
     except CannotMeasure as problem:
@@ -71,33 +68,46 @@ def _rehearse(drill: Drill, purge: Purge) -> tuple[Outcome, Evidence]:
     return outcome, seen.judged(Verdict.PASS, f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge")
 
 
-def _perform(drill: Drill, purge: Purge) -> tuple[Outcome, Evidence]:
+def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     report = purge.run()
     counts = drill.record.purge
     counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
     counts.purged, counts.deferred = report.purged, report.deferred
-    outcome, verdict = VERDICTS[report.status]
+    outcome, verdict = _verdict(report)
     if report.purged and outcome is Outcome.NOT_RUN:
         outcome = Outcome.APPLIED
     evidence = Evidence(verdict, report.reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
     return outcome, evidence
 
 
-def _count(drill: Drill, delta: Delta) -> None:
+def _verdict(report: "PurgeReport") -> tuple[Outcome, Verdict]:
+    from drill.purge import PurgeStatus
+
+    return {
+        PurgeStatus.NOTHING_TO_PURGE: (Outcome.NO_CHANGE, Verdict.PASS),
+        PurgeStatus.PURGED: (Outcome.APPLIED, Verdict.PASS),
+        PurgeStatus.DEFERRED: (Outcome.NOT_RUN, Verdict.INCONCLUSIVE),
+        PurgeStatus.REFUSED: (Outcome.REFUSED, Verdict.FAIL),
+        PurgeStatus.INCOMPLETE: (Outcome.ERROR, Verdict.FAIL),
+        PurgeStatus.COULD_NOT_COMPARE: (Outcome.ERROR, Verdict.ERROR),
+    }[report.status]
+
+
+def _count(drill: Drill, delta: "Delta") -> None:
     counts = drill.record.purge
     counts.orphans, counts.stale, counts.missing = delta.orphans, delta.stale, delta.missing
 
 
-def _detail(delta: Delta) -> dict[str, Scalar]:
+def _detail(delta: "Delta") -> dict[str, Scalar]:
     return {
         "orphans (only on the target: they disappear from answers)": delta.orphans,
         "stale (content differs)": delta.stale,
         "missing (only in FAISS, kept)": delta.missing,
-        "documents on the target": delta.target_count,
+        "documents on the target": delta.target_documents,
     }
 
 
-def _facts(report: PurgeReport) -> dict[str, Scalar]:
+def _facts(report: "PurgeReport") -> dict[str, Scalar]:
     return {
         "orphans": report.orphans,
         "stale": report.stale,

@@ -85,8 +85,7 @@ class WriteWitness:
             with closing(self.drill.open_target()) as target:
                 for tenant, items in fresh.items():
                     wanted = dict(islice(items.items(), MAX_LOOKED_UP))
-                    there = target.lookup(tenant, wanted.keys())
-                    reached += sum(there.get(name) == digest for name, digest in wanted.items())
+                    reached += len(target.present(tenant, list(wanted)) & set(wanted.items()))
                     asked += len(wanted)
         except CannotMeasure as problem:
             self._problem = str(problem)

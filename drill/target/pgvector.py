@@ -123,10 +123,10 @@ class PgvectorTarget:
         page: list[Pair] = self._call("read", lambda cursor: cursor.execute(statement, values).fetchall())
         if self._sql.hashed_here:
             return [(key, content_hash(text)) for key, text in page]
-        return page
+        return [(key, raw.lower() if raw else "") for key, raw in page]
 
-    def _hashed(self, raw: str) -> str:
-        return content_hash(raw) if self._sql.hashed_here else raw
+    def _hashed(self, raw: str | None) -> str:
+        return content_hash(raw or "") if self._sql.hashed_here else (raw or "").lower()
 
     def _delete_hashed_here(self, cursor: psycopg.Cursor[Any], tenant: str, pairs: frozenset[Pair]) -> set[str]:
         """Lock the rows, compare on this side, delete what agrees: nobody can change a row in between."""

@@ -54,6 +54,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         "saved_id": _name("saved", settings.id_column),
         "saved_tenant": _name("saved", settings.tenant_column),
         "hash": _hash(settings, types),
+        "shown": _shown(settings, types),
         "ids": SQL("%(ids)s::{}[]").format(_type(types[settings.id_column])),
         "id_type": _type(types[settings.id_column]),
         "vector_type": _type(types[settings.vector_column]),
@@ -61,7 +62,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         "their": SQL(", ").join(_name("t", name) for name, _ in columns if name != settings.vector_column),
         "saved": SQL(", ").join(_name("saved", name) for name, _ in columns if name != settings.vector_column),
     }
-    page = "SELECT {id}::text, {hash} FROM {t} t WHERE {tenant} = %(tenant)s{after} ORDER BY {id} LIMIT %(limit)s"
+    page = "SELECT {id}::text, {shown} FROM {t} t WHERE {tenant} = %(tenant)s{after} ORDER BY {id} LIMIT %(limit)s"
     parts["chosen"] = SQL("FROM {t} t WHERE {tenant} = %(tenant)s AND {id} = ANY({ids})").format(**parts)
 
     def statement(text: str) -> Composed:
@@ -73,10 +74,10 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         counts=statement("SELECT {tenant}::text, count(*) FROM {t} t WHERE {tenant} IS NOT NULL GROUP BY {tenant}"),
         first_page=statement(page.replace("{after}", "")),
         next_page=statement(page.replace("{after}", " AND {id} > %(after)s::{id_type}")),
-        present=statement("SELECT {id}::text, {hash} {chosen}"),
-        lock=statement("SELECT {id}::text, {hash} {chosen} FOR UPDATE"),
+        present=statement("SELECT {id}::text, {shown} {chosen}"),
+        lock=statement("SELECT {id}::text, {shown} {chosen} FOR UPDATE"),
         export=statement(
-            "SELECT {id}::text, {hash}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
+            "SELECT {id}::text, {shown}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
         ),
         delete=statement(
             "DELETE FROM {t} t USING unnest({ids}, %(hashes)s::text[]) d(id, hash) "
@@ -101,6 +102,13 @@ def _hash(settings: TargetSettings, types: dict[str, str]) -> Composed:
     if types[settings.hash_column] == "bytea":
         return SQL("coalesce(encode({}, 'hex'), '')").format(column)
     return SQL("coalesce(lower({}::text), '')").format(column)
+
+
+def _shown(settings: TargetSettings, types: dict[str, str]) -> Composed:
+    """Return what is read for ``_hash``: a text as it is, since lowering it on this side makes the scan faster."""
+    if types.get(settings.hash_column) == "text":
+        return SQL("{}").format(_name("t", settings.hash_column))
+    return _hash(settings, types)
 
 
 def _type(name: str) -> SQL:

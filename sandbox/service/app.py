@@ -90,6 +90,7 @@ def create_app(service: RetrievalService) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         service.start()
         yield
+        service.close()
 
     app = FastAPI(title="Retrieval service", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(_CountRequests)

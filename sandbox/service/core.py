@@ -54,6 +54,12 @@ class RetrievalService:
             asyncio.create_task(self._tick_forever()),
         ]
 
+    def close(self) -> None:
+        """End the background work."""
+        self.primary.close()
+        for task in self._background:
+            task.cancel()
+
     async def search(self, tenant: str, query: str, top_k: int) -> list[Hit]:
         """Return the ``top_k`` nearest documents from the backend in force; raise ``RetrievalError``."""
         settings = self.settings

@@ -37,6 +37,11 @@ class FaissStore:
             tenant.refresh()
             Thread(target=tenant.run, daemon=True).start()
 
+    def close(self) -> None:
+        """End the background work, after the writes that wait."""
+        for tenant in self._tenants.values():
+            tenant.pending.put(None)
+
     def search(self, tenant: str, vector: "Vectors", top_k: int) -> list[Hit]:
         """Return the ``top_k`` nearest documents; raise ``SnapshotError`` if the tenant has no usable snapshot."""
         current = self._tenant(tenant).current()
@@ -76,7 +81,8 @@ Batch = tuple[list[Document], "Future[None]"]
 class _TenantIndex:
     def __init__(self, directory: Path) -> None:
         self.snapshot: Snapshot | None = None
-        self.pending: SimpleQueue[Batch] = SimpleQueue()
+        self.pending: SimpleQueue[Batch | None] = SimpleQueue()
+        """Writes to do; ``None`` ends the thread."""
         self._directory = directory
 
     def current(self) -> Snapshot:
@@ -85,18 +91,20 @@ class _TenantIndex:
         return self.snapshot
 
     def run(self) -> None:
-        flushed = 0.0
-        while True:
+        flushed, closing = 0.0, False
+        while not closing:
             try:
-                batches = [self.pending.get(timeout=REFRESH_S)]
+                taken = [self.pending.get(timeout=REFRESH_S)]
             except Empty:
                 self.refresh()
                 continue
             sleep(max(0.0, flushed + FLUSH_GAP_S - monotonic()))
             while not self.pending.empty():
-                batches.append(self.pending.get())
-            self._flush(batches)
-            flushed = monotonic()
+                taken.append(self.pending.get())
+            closing = None in taken
+            if batches := [batch for batch in taken if batch is not None]:
+                self._flush(batches)
+                flushed = monotonic()
 
     def refresh(self) -> None:
         """Take over what another instance has written; keep the old snapshot if the new one is unusable."""

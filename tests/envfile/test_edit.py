@@ -237,7 +237,7 @@ def test_a_plan_shows_no_secret() -> None:
     secret = "hunter2 secret"
     plan = plan_edit(f"TOKEN={secret}\nRETRIEVAL_BACKEND='{secret}'\n".encode())
     assert secret not in repr(plan)
-    assert secret not in repr(replace(plan, reason="x"))
+    assert secret not in repr(replace(plan, refusal="x"))
     assert [change.line() for change in plan.changes][-1] == "RETRIEVAL_BACKEND: <14 characters> -> faiss"
 
 

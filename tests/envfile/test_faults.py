@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from drill.envfile import EnvFile, EnvWriteFailed
-from drill.envfile.inplace import Record, record_path
+from drill.envfile.files import record_path
+from drill.envfile.inplace import Record
 from drill.errors import DrillError, EnvFileRefused
 
 from .support import PLAIN, PLAIN_AFTER, FaultyOs, MemoryLog, MountedOs, beside
@@ -127,6 +128,25 @@ def test_a_full_disk_for_the_records_stops_the_write(tmp_path: Path) -> None:
         open_and_apply(path, log, FaultyOs())
     assert not caught.value.changed
     assert path.read_bytes() == PLAIN
+
+
+def test_a_second_try_makes_the_backup_that_the_first_could_not(tmp_path: Path) -> None:
+    """No write without a backup, also when a step is tried again."""
+    path, ops = case(tmp_path, "x"), FaultyOs()
+
+    def full(_number: int, name: str) -> None:
+        if name == "pwrite":
+            raise OSError(errno.ENOSPC, "full")
+
+    with EnvFile.open(path, intents=MemoryLog(), ops=ops) as env_file:
+        plan = env_file.plan()
+        ops.fault = full
+        with pytest.raises(EnvWriteFailed, match="no backup"):
+            env_file.apply(plan)
+        assert path.with_name(".env.staging.bak").read_bytes() == b"older"
+        ops.fault = lambda _number, _name: None
+        env_file.apply(plan)
+    assert path.with_name(".env.staging.bak").read_bytes() == PLAIN
 
 
 def test_short_writes_are_carried_on(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from drill.envfile.replace import ACTION
 from drill.errors import LockHeld
 from drill.events import EventLog, events_path
 from drill.journal.closing import close_unfinished
@@ -27,6 +28,7 @@ from tests.evidence.records import green
 KILLED_DRILL = """
 import os, sys, signal
 from pathlib import Path
+from drill.envfile.replace import ACTION
 from drill.events import EventLog, events_path
 from tests.evidence.records import green
 record = green(sys.argv[2])
@@ -34,7 +36,8 @@ log = EventLog(events_path(Path(sys.argv[1]), record.drill_id).parent)
 log.start(record)
 log.row(record.entries["slo.latency"])
 if sys.argv[3] == "written":
-    log.intent("env-replace", **record.changes)
+    log.intent("set_flags", **record.changes)
+    log.intent(ACTION, file=".env.staging")
 print("ready", flush=True)
 signal.pause() if sys.argv[4] == "wait" else os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -59,13 +62,13 @@ def journal_lines(artifacts: Path) -> list[dict[str, Any]]:
 def test_each_event_is_one_line_with_its_number_time_and_facts(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "d1")
     log.start(green())
-    log.intent("env-replace", path=".env\n\x1b[31m", keys=3)
-    log.done("env-replace", took_s=0.004, ratio=float("nan"), note=None)
+    log.intent(ACTION, path=".env\n\x1b[31m", keys=3)
+    log.done(ACTION, took_s=0.004, ratio=float("nan"), note=None)
     log.close()
     events = read_events(log.path)
     assert [(event.seq, event.kind) for event in events] == [(0, "start"), (1, "intent"), (2, "done"), (3, "closed")]
     assert events[0].facts["operator"] == "alice"
-    assert events[1].facts == {"action": "env-replace", "path": ".env\n\x1b[31m", "keys": 3}
+    assert events[1].facts == {"action": ACTION, "path": ".env\n\x1b[31m", "keys": 3}
     assert events[2].facts["ratio"] == "nan"
     raw = log.path.read_bytes()
     assert raw.count(b"\n") == 4
@@ -122,7 +125,7 @@ def test_a_torn_last_event_is_passed_over_and_closed_by_the_next(tmp_path: Path)
 def test_a_disk_that_takes_nothing_does_not_stop_the_drill_and_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     log = EventLog(tmp_path / "file" / "d1")
-    log.intent("env-replace")
+    log.intent(ACTION)
     log.close()
     assert log.degraded == "Not a directory"
 
@@ -134,7 +137,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("drill.events.os.write", full)
-    log.intent("env-replace")
+    log.intent(ACTION)
     assert log.degraded == "No space left on device"
 
 

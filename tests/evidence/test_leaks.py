@@ -15,7 +15,7 @@ from drill.report.render import render_page
 from drill.secret import Secret
 from tests.evidence.records import FLAGS_BEFORE, green
 
-VALUE = 'p<a>&s"s+w/o\\rd \u00fc%41\''
+VALUE = "p<a>&s\"s+w/o\\rd \u00fc%41'"
 
 
 def data_uri(text: str) -> str:

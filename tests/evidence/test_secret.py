@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -11,8 +12,12 @@ from drill.secret import Secret
 VALUE = "hunter2-canary"
 
 
-@pytest.mark.parametrize("show", [str, repr, format, "{:>40}".format, lambda s: f"{s!r:>30}", lambda s: f"{[s]}"])
-def test_no_way_of_printing_shows_the_value(show) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "show",
+    [str, repr, format, "{:>40}".format, lambda s: f"{s!r:>30}", lambda s: f"{[s]}"],
+    ids=["str", "repr", "format", "width", "f-string", "in a list"],
+)
+def test_no_way_of_printing_shows_the_value(show: Callable[[Secret], str]) -> None:
     shown = show(Secret(VALUE))
     assert VALUE not in shown
     assert "***" in shown

@@ -124,7 +124,7 @@ def test_tenants_are_the_directories_with_both_files(tmp_path: Path) -> None:
     assert FaissDir(tmp_path).tenants() == ["a", "b"]
 
 
-def cut(size: int) -> Callable[[Path], None]:
+def cut(size: int) -> Callable[[Path], object]:
     return lambda folder: (folder / "index.faiss").write_bytes((folder / "index.faiss").read_bytes()[:size])
 
 
@@ -137,9 +137,9 @@ def patch(offset: int, raw: bytes) -> Callable[[Path], None]:
     return change
 
 
-def docs(content: object) -> Callable[[Path], None]:
+def docs(content: object) -> Callable[[Path], object]:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return lambda folder: (folder / "docs.json").write_bytes(raw) and None
+    return lambda folder: (folder / "docs.json").write_bytes(raw)
 
 
 def no_index(folder: Path) -> None:
@@ -155,7 +155,7 @@ def longer(folder: Path) -> None:
         file.write(b"x")
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no index": (no_index, "index.faiss is missing"),
     "no docs": (no_docs, "docs.json is missing"),
     "index of no bytes": (cut(0), "cut off in its header"),

@@ -56,7 +56,7 @@ class Log:
     """An event log in memory that can die at, or do something on, the nth event of a kind."""
 
     events: list[tuple[str, dict[str, Scalar]]] = field(default_factory=list)
-    on: dict[tuple[str, int], Callable[[], None]] = field(default_factory=dict)
+    on: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
 
     def event(self, kind: str, **facts: Scalar) -> None:
         self.events.append((kind, facts))

@@ -4,7 +4,7 @@ import re
 
 # Blank lines, comments of printable ASCII without quote or backslash, NAME=value of characters special to no reader.
 _COMMENT = r"\#[ !#-&(-\[\]-_a-~]*\n"
-_ASSIGNMENT = r"[A-Z_][A-Z0-9_]*=[A-Za-z0-9._:/@%+,-]*(?:\n|\Z)"
+_ASSIGNMENT = r"[A-Z_][A-Z0-9_]*=[A-Za-z0-9._:/@%+,?=~!*^-]*(?:\n|\Z)"
 _PLAIN = re.compile(rf"(?:{_COMMENT}|{_ASSIGNMENT}|\n)*+".encode())
 _NAME = re.compile(rb"^([A-Z_][A-Z0-9_]*)=", re.MULTILINE)
 

@@ -7,6 +7,7 @@ from drill.envfile.readers.base import Unreadable
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _PARAMETER = re.compile(r"\$\{#?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])[}:=+?#%-]")
+_ANSI = re.compile(r"\$'((?:\\.|[^\\'])*)'", re.DOTALL)
 _RESERVED = frozenset(
     {
         "case",
@@ -75,6 +76,7 @@ class _Script:
     def _command(self) -> tuple[list[_Word], str]:
         """Take words up to the end of a command; return them and the separator."""
         words: list[_Word] = []
+        redirected = False
         while True:
             self._skip_blanks()
             char = self.text[self.place : self.place + 1]
@@ -82,9 +84,10 @@ class _Script:
                 self.place += 1
                 return words, "\n"
             if char in ";&|":
-                return words, self._separator(empty=not words)
+                return words, self._separator(empty=not words and not redirected)
             if char in "<>":
                 self._redirection()
+                redirected = True
             elif char in "()":
                 raise _SyntaxError
             else:
@@ -137,6 +140,8 @@ class _Script:
             if not self.text.startswith("\\\n", self.place):
                 word.add(self.text[self.place + 1 : self.place + 2], quoted=True)
             self.place += 2
+        elif self.is_bash and self.text.startswith("$'", self.place):
+            word.add(self._ansi(), quoted=True)
         elif char == "'":
             end = self._find("'", self.place + 1)
             word.add(self.text[self.place + 1 : end], quoted=True)
@@ -148,6 +153,14 @@ class _Script:
         else:
             word.add(char, quoted=False)
             self.place += 1
+
+    def _ansi(self) -> str:
+        """Take bash's ``$'...'``, in which a backslash escapes the quote."""
+        match = _ANSI.match(self.text, self.place)
+        if match is None:
+            raise _SyntaxError
+        self.place = match.end()
+        return match[1]
 
     def _double(self) -> str:
         start = self.place

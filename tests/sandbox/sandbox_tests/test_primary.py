@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import faiss
@@ -14,6 +14,7 @@ from sandbox.service import snapshot
 from sandbox.service.errors import SnapshotError
 from sandbox.service.primary import FaissStore
 
+Start = Callable[[Path], FaissStore]
 DOCS = [Document(f"d-{number}", f"passage about subject number {number}", {"n": str(number)}) for number in range(20)]
 
 
@@ -25,10 +26,19 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(directory: Path) -> FaissStore:
-    store = FaissStore(directory, ["default"])
-    store.start()
-    return store
+@pytest.fixture
+def started() -> Iterator[Start]:
+    stores: list[FaissStore] = []
+
+    def start(directory: Path) -> FaissStore:
+        store = FaissStore(directory, ["default"])
+        store.start()
+        stores.append(store)
+        return store
+
+    yield start
+    for store in stores:
+        store.close()
 
 
 def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
@@ -45,7 +55,7 @@ def on_disk(directory: Path) -> tuple[int, list[str]]:
         return index.ntotal, [one["id"] for one in json.loads((tenant / "docs.json").read_bytes())]
 
 
-def test_an_acknowledged_write_is_on_disk(directory: Path) -> None:
+def test_an_acknowledged_write_is_on_disk(directory: Path, started: Start) -> None:
     """Both files hold it, row for row."""
     store = started(directory)
     store.ingest("default", [Document("new", "something new")]).result(5)
@@ -54,7 +64,7 @@ def test_an_acknowledged_write_is_on_disk(directory: Path) -> None:
     assert ids[-1] == "new"
 
 
-def test_writing_an_existing_id_replaces_text_and_vector(directory: Path) -> None:
+def test_writing_an_existing_id_replaces_text_and_vector(directory: Path, started: Start) -> None:
     """The row stays where it is."""
     store = started(directory)
     store.ingest("default", [Document("d-3", "zebras in the savanna")]).result(5)
@@ -64,7 +74,7 @@ def test_writing_an_existing_id_replaces_text_and_vector(directory: Path) -> Non
     assert on_disk(directory)[1] == [document.id for document in DOCS]
 
 
-def test_one_batch_may_name_a_new_id_twice(directory: Path) -> None:
+def test_one_batch_may_name_a_new_id_twice(directory: Path, started: Start) -> None:
     """The last one counts."""
     store = started(directory)
     store.ingest("default", [Document("x", "first"), Document("x", "second")]).result(5)
@@ -72,17 +82,19 @@ def test_one_batch_may_name_a_new_id_twice(directory: Path) -> None:
     assert on_disk(directory)[0] == 21
 
 
-def test_the_other_instance_takes_over_what_was_written(directory: Path) -> None:
+def test_the_other_instance_takes_over_what_was_written(directory: Path, started: Start) -> None:
     """And loses nothing when both write."""
     one, two = started(directory), started(directory)
-    futures = [store.ingest("default", [Document(f"w-{n}-{id(store)}", f"text {n}")]) for n in range(8) for store in (one, two)]
+    futures = [
+        store.ingest("default", [Document(f"w-{n}-{id(store)}", f"text {n}")]) for n in range(8) for store in (one, two)
+    ]
     for future in futures:
         future.result(5)
     until(lambda: one.count("default") == two.count("default") == 36)
     assert on_disk(directory)[0] == 36
 
 
-def test_a_damaged_snapshot_is_not_taken_over_and_fails_writes(directory: Path) -> None:
+def test_a_damaged_snapshot_is_not_taken_over_and_fails_writes(directory: Path, started: Start) -> None:
     """The instance goes on answering from memory, and does not repair the damage by itself."""
     store = started(directory)
     docs = directory / "default" / "docs.json"
@@ -92,7 +104,7 @@ def test_a_damaged_snapshot_is_not_taken_over_and_fails_writes(directory: Path) 
     assert len(store.search("default", embed(["subject"])[0], 5)) == 5
 
 
-def test_without_a_snapshot_searching_fails(tmp_path: Path) -> None:
+def test_without_a_snapshot_searching_fails(tmp_path: Path, started: Start) -> None:
     """An index that is gone is an error, not an empty answer."""
     store = started(tmp_path)
     with pytest.raises(SnapshotError):

@@ -184,12 +184,16 @@ def test_a_shadow_read_is_compared_with_what_was_served() -> None:
 
 def test_only_the_sampled_share_is_read() -> None:
     """A draw at or above the rate, and a rate of zero, read nothing."""
-    calls: list[int] = []
+    calls: list[str] = []
+
+    def read() -> list[Hit]:
+        calls.append("read")
+        return hits("a")
 
     async def scenario() -> None:
         reader = ShadowReader(draw=lambda: 0.5)
         for rate in (0.5, 0.0):
-            reader.offer("pgvector", rate, hits("a"), lambda: calls.append(1) or hits("a"))
+            reader.offer("pgvector", rate, hits("a"), read)
         await reader.settle()
 
     asyncio.run(scenario())

@@ -1,0 +1,41 @@
+# Each target makes or refreshes .venv by itself; PYTHON may name another interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: drill test test-all lint format bench lock clean
+
+drill: $(READY)  ## roll the embedded stack back, from an incident to FAISS-only
+	$(BIN)/pytest drill_tests --sandbox --apply --reason "make drill"
+
+test: $(READY)  ## the quick tests, with long sweeps sampled
+	$(BIN)/pytest tests -m "not long"
+
+test-all: $(READY)  ## everything, long sweeps whole
+	$(BIN)/pytest tests
+
+lint: $(READY)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## speed, as ratios of one run
+	$(BIN)/python -m bench
+
+lock: $(READY)  ## resolve the dependencies anew
+	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dev --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+$(READY): requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build

@@ -1,0 +1,41 @@
+"""One embedded stack for all drills of this folder, put back into its incident before each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.stack import INCIDENT, Stack
+from tests.drill.harness import Desk
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack that was started once."""
+    with Stack.start(tmp_path_factory.mktemp("stack") / "home") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def incident_env(running_stack: Stack) -> bytes:
+    """Return the env file of the incident."""
+    return running_stack.env_file.read_bytes()
+
+
+@pytest.fixture
+def stack(running_stack: Stack, incident_env: bytes) -> Iterator[Stack]:
+    """Return the stack in its incident: all flags on, the target sick, no other fault."""
+    if running_stack.env_file.read_bytes() != incident_env:
+        running_stack.env_file.write_bytes(incident_env)
+        running_stack.reload()
+    yield running_stack
+    for name in set(running_stack.status().faults) - set(INCIDENT):
+        running_stack.fault(name, on=False)
+    running_stack.env_file.write_bytes(incident_env)
+    running_stack.reload()
+
+
+@pytest.fixture
+def desk(stack: Stack, tmp_path: Path) -> Desk:
+    """Return a desk on the stack's env file, with a journal of its own."""
+    return Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")

@@ -1,0 +1,84 @@
+"""Running a whole drill as its user does, and reading what it left."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"DRILL_SLO__OBSERVE_S": "8"}
+"""A short observation; everything else as delivered."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A drill that has ended."""
+
+    command: list[str]
+    code: int
+    output: str
+    entries: list[dict[str, Any]]
+    """The journal, oldest line first."""
+    reports: list[Path]
+
+    def __repr__(self) -> str:
+        return f"$ {' '.join(self.command)}\nexit {self.code}\n{self.output}"
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The journal line of this drill."""
+        assert self.entries, self
+        return self.entries[-1]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """Verdict by id, of steps and checks."""
+        return {row["id"]: row["verdict"] for row in (*self.entry["steps"], *self.entry["checks"])}
+
+    @property
+    def not_green(self) -> set[str]:
+        """Ids of rows whose verdict is bad or unproven; rows that were not run are not among them."""
+        return {row for row, verdict in self.verdicts.items() if verdict not in {"pass", "not_run"}} - {"preflight"}
+
+    def reason(self, row: str) -> str:
+        """Return the reason given for a row."""
+        rows = (*self.entry["steps"], *self.entry["checks"])
+        return next(str(item["reason"]) for item in rows if item["id"] == row)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where an operator drills from: an env file, and directories of its own for what a drill leaves."""
+
+    env_file: Path
+    artifacts: Path
+    reports: Path
+
+    def command(self, *options: str) -> list[str]:
+        """Return the command line of a drill."""
+        where = ["--artifacts-dir", str(self.artifacts), "--reports-dir", str(self.reports)]
+        base = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "drill_tests")]
+        return [*base, "--env-file", str(self.env_file), "--operator", "tester", *where, *options]
+
+    def drill(self, *options: str, timeout_s: float = 240, **environ: str) -> Ran:
+        """Run a drill to its end."""
+        command = self.command(*options)
+        env = {**os.environ, **QUICK, **environ}
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+        return Ran(command, done.returncode, done.stdout + done.stderr, list(self.journal()), self.found_reports())
+
+    def journal(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines of the journal."""
+        path = self.artifacts / "rollback_drill_log.ndjson"
+        for line in path.read_text().splitlines() if path.exists() else ():
+            yield json.loads(line)
+
+    def found_reports(self) -> list[Path]:
+        """Return the reports, oldest first."""
+        return sorted(self.reports.glob("*.html"))

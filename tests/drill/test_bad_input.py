@@ -1,0 +1,133 @@
+"""What bad input gets: one clear line, the right exit code, a journal line where a drill was meant, nothing changed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.drill.harness import ROOT, Desk
+
+ENV = b"# service\nFF_RETRIEVAL_DUAL_WRITE=ON\nFF_RETRIEVAL_SHADOW_READ=ON\nRETRIEVAL_BACKEND=pgvector\n"
+DEAD = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def env_desk(tmp_path: Path) -> Desk:
+    """Return a desk on an env file whose service is not there."""
+    env_file = tmp_path / "service.env"
+    env_file.write_bytes(ENV)
+    (tmp_path / "drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n')
+    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports")
+
+
+def clear_line(output: str, *words: str) -> None:
+    """Assert that one line of the output holds all ``words``."""
+    assert any(all(word in line for word in words) for line in output.splitlines()), output
+
+
+@pytest.mark.parametrize("mode", ["--dry-run", "--apply"])
+def test_a_missing_env_file_is_refused_with_a_journal_line(tmp_path: Path, mode: str) -> None:
+    desk = Desk(tmp_path / "nowhere.env", tmp_path / "artifacts", tmp_path / "reports")
+    ran = desk.drill(mode)
+    assert ran.code == 11, ran
+    clear_line(ran.output, "nowhere.env", "does not exist", "--env-file")
+    assert [entry["result"] for entry in ran.entries] == ["refused"]
+    assert not desk.env_file.exists()
+
+
+def test_an_unreadable_env_file_is_refused(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, tmp_path / "artifacts", tmp_path / "reports")
+    ran = desk.drill("--apply")
+    assert ran.code == 11, ran
+    clear_line(ran.output, "not a regular file")
+    assert len(ran.entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--apply", "--dry-run"), ("--apply", "--dry-run")),
+        (("--operator", "alice@example.org"), ("--operator", "handle")),
+        (("--reason", "call me on +49 170 1234567"), ("--reason",)),
+        (("--reason", "x" * 121), ("120",)),
+        (("--purge", "sometimes"), ("--purge",)),
+        (("--reopen",), ("--reopen",)),
+    ],
+)
+def test_wrong_usage_is_exit_4_without_a_journal_line(
+    env_desk: Desk, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    ran = env_desk.drill(*options)
+    assert ran.code == 4, ran
+    clear_line(ran.output, *words)
+    assert not ran.entries
+    assert env_desk.env_file.read_bytes() == ENV
+    for text in ("alice@example.org", "1234567"):
+        assert text not in ran.output
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('[service]\nbase_ulr = "http://x"\n', ("base_ulr", "base_url")),
+        ("[slo]\np95_ms = true\n", ("p95_ms", "a number")),
+        ("[sol]\n", ("[sol]", "slo")),
+        ("[slo\n", ("drill.toml", "TOML")),
+        ('[service]\nbase_url = "http://u:secret-word@h"\n', ("credentials", "auth_token_env")),
+    ],
+)
+def test_a_wrong_configuration_names_the_key_and_writes_nothing(
+    env_desk: Desk, toml: str, words: tuple[str, ...]
+) -> None:
+    env_desk.env_file.with_name("drill.toml").write_text(toml)
+    ran = env_desk.drill("--apply")
+    assert ran.code == 4, ran
+    clear_line(ran.output, *words)
+    assert "secret-word" not in ran.output
+    assert not ran.entries
+    assert env_desk.env_file.read_bytes() == ENV
+
+
+def test_no_env_file_at_all_is_wrong_usage() -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "drill_tests"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    clear_line(done.stdout + done.stderr, "--env-file", "--sandbox")
+
+
+def test_a_conftest_beside_the_env_file_is_never_executed(env_desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
+    env_desk.drill()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_service_that_nothing_listens_for_is_red_and_the_env_file_is_as_it_was(env_desk: Desk) -> None:
+    ran = env_desk.drill()
+    assert ran.code == 1, ran
+    assert ran.verdicts["preflight.service"] == "fail"
+    clear_line(ran.output, "127.0.0.1:9", "connection refused", "base_url")
+    assert env_desk.env_file.read_bytes() == ENV
+
+    applied = env_desk.drill("--apply")
+    assert applied.code == 1, applied
+    assert applied.entry["restored"] is True
+    assert env_desk.env_file.read_bytes() == ENV
+    assert len(applied.entries) == 2
+
+
+def test_a_second_drill_at_the_same_time_is_refused(env_desk: Desk) -> None:
+    env_desk.env_file.with_name("drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 30\n')
+    first = subprocess.Popen(env_desk.command("--apply"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        while env_desk.env_file.read_bytes() == ENV:
+            assert first.poll() is None
+        ran = env_desk.drill("--apply")
+        assert ran.code == 11, ran
+        clear_line(ran.output, "lock")
+        assert [entry["result"] for entry in ran.entries] == ["refused"]
+    finally:
+        first.terminate()
+        first.communicate(timeout=60)
+    assert first.returncode == 12
+    assert [entry["result"] for entry in env_desk.journal()] == ["refused", "interrupted"]

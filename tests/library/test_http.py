@@ -1,0 +1,302 @@
+"""The HTTP client: every wait and every size is bounded, and nothing is believed that was not sent."""
+
+import gzip
+import socket
+import subprocess
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drill.http import MAX_BODY_BYTES, HttpClient, Reply
+from tests.library.server import Answer, ScriptedService, as_json, drip, html, raw, scripted
+
+TIMEOUT_S = 0.3
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    client = HttpClient(timeout_s=TIMEOUT_S, token="sesame")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedService]:
+    with scripted() as server:
+        yield server
+
+
+def refused_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_whole_answer_arrives_with_status_type_body_and_latency(client: HttpClient, server: ScriptedService) -> None:
+    server.script["GET", "/x"] = as_json({"a": 1}, 201)
+    reply = client.get(server.url + "/x")
+    assert (reply.ok, reply.status, reply.json(), reply.error) == (True, 201, {"a": 1}, "")
+    assert 0 < reply.latency_s < TIMEOUT_S
+    assert reply.seen() == "HTTP 201 (application/json, 8 bytes)"
+
+
+def test_the_token_is_sent_as_bearer_and_no_compression_is_asked_for(
+    client: HttpClient, server: ScriptedService
+) -> None:
+    client.get(server.url + "/x")
+    assert server.headers[0]["authorization"] == "Bearer sesame"
+    assert server.headers[0]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("status", [199, 300, 404, 500])
+def test_only_2xx_is_ok(status: int) -> None:
+    assert not Reply(status, "application/json", b"{}", 0.0).ok
+    assert Reply(status, "application/json", b"{}", 0.0).json() is None
+
+
+def test_200_and_299_are_ok_but_not_with_an_error() -> None:
+    assert Reply(200, "", b"", 0.0).ok
+    assert Reply(299, "", b"", 0.0).ok
+    assert not Reply(200, "", b"", 0.0, "broken off").ok
+
+
+def test_a_refused_connection_is_a_reply_that_says_so(client: HttpClient) -> None:
+    reply = client.get(refused_url())
+    assert (reply.ok, reply.status, reply.seen()) == (False, 0, "connection refused or unreachable")
+
+
+def test_an_unknown_host_is_named_as_such(client: HttpClient) -> None:
+    assert client.get("http://no-such-host.invalid/").error == "host name not resolved"
+
+
+@pytest.mark.parametrize("url", ["http://h:99999999/", "http://[::1", "ftp://h/", "nonsense", "http://h\x00/"])
+def test_an_impossible_url_is_a_reply_and_no_exception(client: HttpClient, url: str) -> None:
+    assert not client.get(url).ok
+
+
+def test_a_redirect_is_not_followed(client: HttpClient, server: ScriptedService) -> None:
+    server.script["GET", "/x"] = Answer(b"", 302, headers={"Location": server.url + "/login"})
+    server.script["GET", "/login"] = html()
+    reply = client.get(server.url + "/x")
+    assert (reply.ok, reply.status) == (False, 302)
+    assert server.asked == [("GET", "/x")]
+
+
+def test_html_is_no_json_whatever_its_status(client: HttpClient, server: ScriptedService) -> None:
+    server.script["GET", "/x"] = html()
+    assert client.get(server.url + "/x").json() is None
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe\xfd", b"[" * 200_000])
+def test_a_body_that_is_not_json_is_no_answer_and_no_exception(
+    client: HttpClient, server: ScriptedService, body: bytes
+) -> None:
+    server.script["GET", "/x"] = Answer(body)
+    assert client.get(server.url + "/x").json() is None
+
+
+def test_the_environment_s_proxy_is_not_used(server: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", refused_url())
+    monkeypatch.setenv("ALL_PROXY", refused_url())
+    server.script["GET", "/x"] = as_json({})
+    client = HttpClient(timeout_s=TIMEOUT_S)
+    assert client.get(server.url + "/x").ok
+    client.close()
+
+
+def test_ordinary_requests_share_a_connection_and_fresh_ones_never_do(
+    client: HttpClient, server: ScriptedService
+) -> None:
+    server.script["GET", "/x"] = as_json({})
+    for _ in range(3):
+        client.get(server.url + "/x")
+    assert len(server.connections) == 1
+    for _ in range(3):
+        client.get(server.url + "/x", fresh=True)
+    assert len(server.connections) == 4
+
+
+BODY = HEAD + b"Content-Length: 100000\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        pytest.param(b"", b"", id="black hole"),
+        pytest.param(b"", b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000, id="headers drip"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="informational answers without end"),
+        pytest.param(BODY, b"x", id="body drips"),
+        pytest.param(CHUNKED, b"1\r\nx\r\n", id="chunks drip"),
+        pytest.param(CHUNKED, b"0" * 10_000, id="a chunk's size drips"),
+        pytest.param(HEAD + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"")[:5], id="gzip head drips"),
+    ],
+)
+def test_an_answer_that_does_not_end_is_given_up_at_about_the_timeout(
+    client: HttpClient, head: bytes, text: bytes
+) -> None:
+    def silent(connection: socket.socket, over: threading.Event) -> None:
+        over.wait()
+
+    with raw(drip(head, text, 0.02) if text else silent) as url:
+        began = time.monotonic()
+        reply = client.post(url, {})
+        took_s = time.monotonic() - began
+    assert not reply.ok
+    assert took_s < TIMEOUT_S + 0.4
+    assert reply.latency_s < TIMEOUT_S + 0.4
+    assert reply.error in {"no whole answer in time", "a compressed answer, which was not asked for"}
+
+
+def test_a_server_that_takes_no_request_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+    def deaf(connection: socket.socket, over: threading.Event) -> None:
+        over.wait()
+
+    with raw(deaf) as url:
+        began = time.monotonic()
+        reply = client.request("POST", url, content=b"x" * 30_000_000)
+    assert reply.error in {"request not taken in time", "no whole answer in time"}
+    assert time.monotonic() - began < TIMEOUT_S + 0.4
+
+
+def test_a_connection_that_does_not_come_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        filling = [socket.socket() for _ in range(4)]
+        for waiting in filling:
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        began = time.monotonic()
+        reply = client.get(f"http://127.0.0.1:{address[1]}")
+        took_s = time.monotonic() - began
+        for waiting in filling:
+            waiting.close()
+    assert reply.error == "no connection in time"
+    assert took_s < TIMEOUT_S + 0.4
+
+
+def test_an_endless_body_is_given_up_at_a_size(client: HttpClient) -> None:
+    def flood(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"\r\n")
+        while not over.is_set():
+            connection.sendall(b"x" * 1_000_000)
+
+    client.timeout_s = 5.0
+    tracemalloc.start()
+    with raw(flood) as url:
+        reply = client.get(url)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reply.error == f"more than {MAX_BODY_BYTES} bytes, given up"
+    assert reply.body == b""
+    assert peak < 3 * MAX_BODY_BYTES
+
+
+def test_a_body_of_just_the_size_is_taken(client: HttpClient, server: ScriptedService) -> None:
+    client.timeout_s = 5.0
+    server.script["GET", "/x"] = Answer(b"x" * MAX_BODY_BYTES)
+    assert len(client.get(server.url + "/x").body) == MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "gzip, gzip", "deflate", "br"])
+def test_a_compressed_answer_is_not_unpacked(client: HttpClient, server: ScriptedService, encoding: str) -> None:
+    bomb = gzip.compress(gzip.compress(b"\0" * 20_000_000))
+    server.script["GET", "/x"] = Answer(bomb, headers={"Content-Encoding": encoding})
+    tracemalloc.start()
+    reply = client.get(server.url + "/x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (reply.ok, reply.body) == (False, b"")
+    assert peak < 2_000_000
+
+
+def test_an_answer_that_says_it_is_not_compressed_is_taken(client: HttpClient, server: ScriptedService) -> None:
+    server.script["GET", "/x"] = Answer(b"{}", headers={"Content-Encoding": "identity"})
+    assert client.get(server.url + "/x").ok
+
+
+@pytest.mark.parametrize("said", [BODY + b"half", CHUNKED + b"5\r\nab", b"SSH-2.0-OpenSSH\r\n", b""])
+def test_an_answer_that_breaks_off_is_no_answer(client: HttpClient, said: bytes) -> None:
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(said)
+
+    with raw(talk) as url:
+        reply = client.get(url)
+    assert (reply.ok, reply.error) == (False, "connection broken off or not HTTP")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=drill "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}".split(),
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_with_one_clear_reason(
+    client: HttpClient, certificate: tuple[Path, Path]
+) -> None:
+    with scripted(certificate) as server:
+        server.script["GET", "/x"] = as_json({})
+        reply = client.get(server.url + "/x")
+    assert not reply.ok
+    assert reply.error.startswith("TLS certificate not accepted: self")
+    assert "ca_file" in reply.error
+    assert server.asked == []
+
+
+def test_a_certificate_of_the_configured_authority_is_accepted(certificate: tuple[Path, Path]) -> None:
+    client = HttpClient(timeout_s=2.0, ca_file=str(certificate[0]))
+    with scripted(certificate) as server:
+        server.script["GET", "/x"] = as_json({})
+        assert client.get(server.url + "/x").ok
+        wrong = client.get(server.url.replace("127.0.0.1", "localhost") + "/x")
+    client.close()
+    assert "certificate not accepted" in wrong.error
+    assert "localhost" in wrong.error
+
+
+def test_https_at_a_port_without_tls_is_told_from_a_bad_certificate(
+    client: HttpClient, server: ScriptedService
+) -> None:
+    assert "https" in client.get(server.url.replace("http:", "https:")).error
+
+
+def test_a_tls_handshake_that_hangs_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+    with raw(lambda _connection, over: over.wait() and None) as url:
+        began = time.monotonic()
+        reply = client.get(url.replace("http:", "https:"))
+    assert not reply.ok
+    assert time.monotonic() - began < TIMEOUT_S + 0.4
+
+
+def test_latency_is_measured_from_the_first_byte_sent_to_the_last_received(
+    client: HttpClient, server: ScriptedService
+) -> None:
+    pause = threading.Event()
+
+    def late(_body: dict[str, object]) -> Answer:
+        pause.wait(0.2)
+        return as_json({})
+
+    server.script["POST", "/x"] = late
+    assert 0.2 <= client.post(server.url + "/x", {}).latency_s < 0.35
+
+
+def test_no_error_repeats_the_token(server: ScriptedService) -> None:
+    client = HttpClient(timeout_s=TIMEOUT_S, token="line\nbreak-SECRET")
+    reply = client.get(server.url + "/x")
+    client.close()
+    assert not reply.ok
+    assert "SECRET" not in reply.seen()
