@@ -4,6 +4,9 @@ from collections.abc import Generator
 
 import pytest
 
+REPEATERS = ("xdist", "rerunfailures", "pytest_rerunfailures", "flaky", "repeat", "pytest_repeat")
+"""Plugins that would run a step twice or write several journal lines."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a command line that contradicts itself, and bring in the rows of the runbook."""
@@ -29,6 +32,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if not option.env_file and not option.sandbox:
         raise pytest.UsageError("--env-file PATH is required: the service's env file (or --sandbox to try the drill)")
+    if unwanted := [name for name in REPEATERS if session.config.pluginmanager.hasplugin(name)]:
+        raise pytest.UsageError(f"a drill runs once and in order: leave out -p {unwanted[0]}")
+    option.maxfail = 0  # the steps that reduce risk run even after an earlier failure
     session.config.stash[KEY] = DrillSession(session.config, frozenset(rows))
 
 

@@ -14,7 +14,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     latency_s = 0.0
 
-    def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+    def do_POST(self) -> None:
         """Read the body, wait, answer in one write."""
         began = time.perf_counter()
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping
 
 NAME = "hey"

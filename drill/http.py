@@ -59,9 +59,8 @@ class HttpClient:
 
         import httpx
 
-        from drill.transport import BoundedTransport, ends_by
+        from drill.transport import BoundedTransport
 
-        self._timeouts, self._ends_by = httpx.Timeout, ends_by
         self.timeout_s = timeout_s
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
@@ -84,60 +83,44 @@ class HttpClient:
         self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Do one exchange and never raise for what the other side does."""
-        exchange = _Exchange(time.monotonic())
-        timeout = self._timeouts(self.timeout_s, connect=min(3.0, self.timeout_s))
+        from httpx import Timeout
+
+        from drill.transport import Wire, on
+
+        began = time.monotonic()
+        wire = Wire(deadline=began + self.timeout_s)
+        timeout = Timeout(self.timeout_s, connect=min(3.0, self.timeout_s))
         try:
             with (
-                self._ends_by(time.monotonic() + self.timeout_s),
+                on(wire),
                 self._client.stream(
-                    method,
-                    url,
-                    content=content,
-                    headers=dict(headers or {}),
-                    timeout=timeout,
-                    extensions={"trace": exchange.trace},
+                    method, url, content=content, headers=dict(headers or {}), timeout=timeout
                 ) as response,
             ):
-                body, error = exchange.read(response)
+                body, error = _read(response)
         except Exception as problem:  # noqa: BLE001 - whatever the other side does, it is no more than "no answer"
-            return Reply(0, "", b"", exchange.latency_s(), _explain(problem))
+            return Reply(0, "", b"", time.monotonic() - (wire.sent or began), _explain(problem))
         kind = response.headers.get("content-type", "")
-        return Reply(response.status_code, kind, body, exchange.latency_s(), error)
+        latency_s = (wire.received or time.monotonic()) - (wire.sent or began)
+        return Reply(response.status_code, kind, body, latency_s, error)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
 
-class _Exchange:
-    """The clock and the limits of one request."""
-
-    def __init__(self, began: float) -> None:
-        self._sent = began
-        self._ended: float | None = None
-
-    def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Take the moment in which the first byte goes out: what the client does before is not the service's time."""
-        if event.endswith("send_request_headers.started"):
-            self._sent = time.monotonic()
-        elif event.endswith("receive_response_body.complete"):
-            self._ended = time.monotonic()
-
-    def read(self, response: "httpx.Response") -> tuple[bytes, str]:
-        """Read the body up to the size; the second item says why it was given up."""
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            return b"", "a compressed answer, which was not asked for"
-        parts: list[bytes] = []
-        size = 0
-        for part in response.iter_raw():
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                return b"", f"more than {MAX_BODY_BYTES} bytes, given up"
-            parts.append(part)
-        return b"".join(parts), ""
-
-    def latency_s(self) -> float:
-        return (self._ended or time.monotonic()) - self._sent
+def _read(response: "httpx.Response") -> tuple[bytes, str]:
+    """Read the body up to the size; the second item says why it was given up."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return b"", "a compressed answer, which was not asked for"
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_raw():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            return b"", f"more than {MAX_BODY_BYTES} bytes, given up"
+        parts.append(part)
+    return b"".join(parts), ""
 
 
 def _explain(problem: Exception) -> str:

@@ -79,7 +79,8 @@ def _open(
 ) -> Drill:
     env_file = EnvFile.open(options.env_file, intents=events, read_only=not options.apply)
     plan = env_file.plan()
-    record.changes = {change.key: change.after for change in plan.changes}
+    if not options.apply:  # with --apply, what is set is noted when it is
+        record.changes = {change.key: change.after for change in plan.changes}
     drill = Drill(
         config=config,
         record=record,

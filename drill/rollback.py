@@ -10,12 +10,14 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from drill.checks.flags import judge_backend, judge_shadow
 from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
 
 if TYPE_CHECKING:
     from drill.service import ReloadOutcome
+from drill.verdict import Verdict
 
 FLAG_OF_STEP = {
     "disable_dual_write": "FF_RETRIEVAL_DUAL_WRITE",
@@ -27,6 +29,8 @@ PROOF_S = 5.0
 SETTLE_S = 3.0
 """How long a restarted instance may take from being healthy to serving its metrics."""
 SETTLE_POLL_S = 0.2
+REREAD_S = 1.5
+"""How long a service that re-reads by itself is looked at before it is said that it has not done so yet."""
 PROOF_PROBES = 10
 """Probes that every instance must have answered by then."""
 
@@ -137,6 +141,22 @@ class Rollback:
             drill.settled = replace(drill.read_metrics(), began=drill.settled.began)
         if drill.before is not None:
             drill.note_new_processes(drill.before, drill.settled)
+        if drill.written_at is not None and not drill.config.service.reload_command:
+            self._await_reread(drill.written_at + drill.config.service.reload_timeout_s)
         self.on_settled()
         drill.watch(PROOF_S, PROOF_PROBES)
         self.proven_at = time.monotonic()
+
+    def _await_reread(self, deadline: float) -> None:
+        """Wait until the traffic shows that every instance has re-read the env file, at most until ``deadline``.
+
+        What the last reading saw is judged by the steps; this only keeps them from looking too early.
+        """
+        drill = self._drill
+        while True:
+            drill.settled = drill.read_metrics()
+            drill.watch(REREAD_S, 1)
+            window = drill.window(drill.read_metrics())
+            seen = {judge(drill, window).verdict for judge in (judge_backend, judge_shadow)}
+            if Verdict.FAIL not in seen or time.monotonic() > deadline:
+                return

@@ -1,7 +1,8 @@
-"""Connections of which every read and write ends by one deadline.
+"""Connections of which every read and write ends by one deadline, and is timed where it happens.
 
 httpx and httpcore bound each single read: a server that sends a byte a second, in headers or body, would hold a client
-for ever. Here whatever is left of the whole exchange bounds the next wait.
+for ever. Here whatever is left of the whole exchange bounds the next wait. And the clock is read at the socket: what
+Python does before and after takes half a millisecond, which is not the service's.
 """
 
 import math
@@ -9,29 +10,44 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 import httpx
 
-_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+@dataclass(slots=True)
+class Wire:
+    """One exchange as it is on the wire; all times are monotonic seconds."""
+
+    deadline: float = math.inf
+    """When it must have ended."""
+    sent: float | None = None
+    """When its first byte went out, on a connection that was there: connecting and TLS are not the answer's time."""
+    received: float | None = None
+    """When the last bytes so far came in."""
+
+
+_wire: ContextVar[Wire | None] = ContextVar("wire", default=None)
 
 
 @contextmanager
-def ends_by(deadline: float) -> Iterator[None]:
-    """Bound every wait on a connection inside this block, in this thread, by ``deadline`` (monotonic seconds)."""
-    token = _deadline.set(deadline)
+def on(wire: Wire) -> Iterator[None]:
+    """Bound every wait on a connection inside this block, in this thread, and note what is sent and received."""
+    token = _wire.set(wire)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        _wire.reset(token)
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float:
     """Return the seconds left for the next wait; raise ``error`` if there are none."""
-    left = _deadline.get() - time.monotonic()
+    wire = _wire.get()
+    left = math.inf if wire is None else wire.deadline - time.monotonic()
     if left <= 0:
         raise error("the deadline of the exchange has passed")
     return left if timeout is None else min(left, timeout)
@@ -119,10 +135,28 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        data = self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        if wire := _wire.get():
+            wire.received = time.monotonic()
+        self._acknowledge()
+        return data
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what was read at once.
+
+        A server that sends headers and body in two writes waits with the second one until the first is acknowledged
+        (Nagle), and the kernel may hold that back for 40 ms: a delay of this client, not of the service.
+        """
+        sock = self._stream.get_extra_info("socket")
+        if sock is not None and hasattr(socket, "TCP_QUICKACK"):
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        wait_s = _left(timeout, httpcore.WriteTimeout)
+        if (wire := _wire.get()) and wire.sent is None:
+            wire.sent = time.monotonic()
+        self._stream.write(buffer, wait_s)
 
     def close(self) -> None:
         self._stream.close()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from drill.checks.flags import judge_backend, judge_shadow
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
 from drill.context import Drill
@@ -11,7 +12,6 @@ from drill.metrics.snapshot import Delta
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, ratio_bounds
-from drill.steps.flags import SHADOW, judge_backend
 from drill.verdict import Verdict, worst
 
 INTERNAL = "/internal/retrieval/"
@@ -151,9 +151,9 @@ def circuit_open(drill: Drill, window: Window) -> Evidence:
     return judge_silence(window, families, growth, what="circuit breaker and outbox", since_boot=False, limit=limit)
 
 
-def shadow_silent(_drill: Drill, window: Window) -> Evidence:
+def shadow_silent(drill: Drill, window: Window) -> Evidence:
     """Judge that every ``retrieval_shadow_*`` series stayed flat while requests were served."""
-    return judge_silence(window, SHADOW, lambda delta: dict(delta.counters("retrieval_shadow_")), what="shadow-read")
+    return judge_shadow(drill, window)
 
 
 def backend(drill: Drill, _window: Window) -> Evidence:

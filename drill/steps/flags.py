@@ -1,27 +1,17 @@
 """Steps 1, 3 and 4: each flag off, in the file, in every instance, and in what the traffic shows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from drill.checks.silence import judge_silence, short
+from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
 from drill.context import Drill
 from drill.envfile import FLAGS
-from drill.metrics.snapshot import Delta
 from drill.observation import Window
 from drill.record import Evidence
 from drill.rollback import FLAG_OF_STEP, Progress, Rollback
 from drill.verdict import Outcome, Verdict
 
 Judge = Callable[[Drill, Window], Evidence]
-DUAL_WRITE = ("retrieval_dual_write_errors_total", "retrieval_dual_write_skipped_total")
-SHADOW = (
-    "retrieval_shadow_agreement_at_5",
-    "retrieval_shadow_ndcg_at_10",
-    "retrieval_shadow_latency_seconds",
-    "retrieval_shadow_dropped_total",
-)
-OFF_REASONS = {"off", "disabled", "flag", "flag_off", "flag_disabled", "dual_write_off", "dual_write_disabled"}
-"""Values of ``reason`` which say that a dual-write was skipped because the flag is off ("backoff" does not)."""
 
 
 def disable_dual_write(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:
@@ -61,53 +51,3 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
         return Outcome.ERROR, Evidence(Verdict.FAIL, f"{in_file}; {rollback.problem}")
     evidence = judge(drill, drill.window(drill.read_metrics()))
     return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}")
-
-
-def judge_dual_write(drill: Drill, window: Window) -> Evidence:
-    """Judge that no instance tries to write to the target."""
-    limit = drill.config.slo.max_circuit_open_per_s * max(window.seconds, 1.0)
-
-    def growth(delta: Delta) -> Mapping[str, float]:
-        skipped = {
-            f"skipped{{reason={labels.get('reason', '')}}}": value
-            for labels, value in delta.moved("retrieval_dual_write_skipped_total")
-            if labels.get("reason", "").lower().replace("-", "_") not in OFF_REASONS and not value <= limit
-        }
-        others = {
-            name: value
-            for name, value in delta.counters("retrieval_dual_write_")
-            if name not in {"retrieval_dual_write_skipped_total", "retrieval_dual_write_outbox_dropped_total"}
-        }
-        return {**others, **skipped}
-
-    return judge_silence(window, DUAL_WRITE, growth, what="dual-write")
-
-
-def judge_shadow(_drill: Drill, window: Window) -> Evidence:
-    """Judge that every ``retrieval_shadow_*`` counter is flat while requests are served."""
-    return judge_silence(window, SHADOW, lambda delta: dict(delta.counters("retrieval_shadow_")), what="shadow-read")
-
-
-def judge_backend(_drill: Drill, window: Window) -> Evidence:
-    """Judge that each instance served the probes from FAISS, and nothing from anywhere else."""
-
-    def growth(delta: Delta) -> Mapping[str, float]:
-        return {
-            f"requests{{backend={labels['backend']}}}": value
-            for labels, value in delta.moved("retrieval_requests_total")
-            if labels.get("backend", "faiss") != "faiss"
-        }
-
-    evidence = judge_silence(
-        window, ("retrieval_requests_total",), growth, what="requests to other backends than FAISS"
-    )
-    served = {name: delta.growth("retrieval_requests_total", backend="faiss") for name, delta in window.deltas.items()}
-    short_of = [name for name, count in served.items() if count < window.probes[name]]
-    if evidence.verdict is Verdict.PASS and short_of:
-        seen = ", ".join(f"{short(name)} {served[name]:g} of {window.probes[name]}" for name in short_of)
-        return replace(evidence, verdict=Verdict.INCONCLUSIVE, reason=f"FAISS did not count every probe: {seen}")
-    detail = {**evidence.detail, **{f"faiss requests {short(name)}": count for name, count in served.items()}}
-    if evidence.verdict is Verdict.PASS:
-        total = sum(served.values())
-        return replace(evidence, reason=f"{total:g} requests served by FAISS, none by anything else", detail=detail)
-    return replace(evidence, detail=detail)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack import INCIDENT, Stack
-from tests.drill.harness import Desk
+from tests.drill.harness import DEAD, ENV, Desk
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +39,12 @@ def stack(running_stack: Stack, incident_env: bytes) -> Iterator[Stack]:
 def desk(stack: Stack, tmp_path: Path) -> Desk:
     """Return a desk on the stack's env file, with a journal of its own."""
     return Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
+
+
+@pytest.fixture
+def env_desk(tmp_path: Path) -> Desk:
+    """Return a desk on an env file whose service is not there."""
+    env_file = tmp_path / "service.env"
+    env_file.write_bytes(ENV)
+    (tmp_path / "drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n')
+    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports")

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+ENV = b"# service\nFF_RETRIEVAL_DUAL_WRITE=ON\nFF_RETRIEVAL_SHADOW_READ=ON\nRETRIEVAL_BACKEND=pgvector\n"
+"""An env file before the rollback."""
+DEAD = "http://127.0.0.1:9"
+"""Where nothing listens."""
 QUICK = {"DRILL_SLO__OBSERVE_S": "8"}
 """A short observation; everything else as delivered."""
 
@@ -27,6 +31,10 @@ class Ran:
 
     def __repr__(self) -> str:
         return f"$ {' '.join(self.command)}\nexit {self.code}\n{self.output}"
+
+    def expect(self, code: int) -> None:
+        """Assert the exit code, showing all output otherwise."""
+        assert self.code == code, repr(self)
 
     @property
     def entry(self) -> dict[str, Any]:

@@ -6,19 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drill.harness import ROOT, Desk
-
-ENV = b"# service\nFF_RETRIEVAL_DUAL_WRITE=ON\nFF_RETRIEVAL_SHADOW_READ=ON\nRETRIEVAL_BACKEND=pgvector\n"
-DEAD = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def env_desk(tmp_path: Path) -> Desk:
-    """Return a desk on an env file whose service is not there."""
-    env_file = tmp_path / "service.env"
-    env_file.write_bytes(ENV)
-    (tmp_path / "drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n')
-    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports")
+from tests.drill.harness import DEAD, ENV, ROOT, Desk
 
 
 def clear_line(output: str, *words: str) -> None:
@@ -30,7 +18,7 @@ def clear_line(output: str, *words: str) -> None:
 def test_a_missing_env_file_is_refused_with_a_journal_line(tmp_path: Path, mode: str) -> None:
     desk = Desk(tmp_path / "nowhere.env", tmp_path / "artifacts", tmp_path / "reports")
     ran = desk.drill(mode)
-    assert ran.code == 11, ran
+    ran.expect(11)
     clear_line(ran.output, "nowhere.env", "does not exist", "--env-file")
     assert [entry["result"] for entry in ran.entries] == ["refused"]
     assert not desk.env_file.exists()
@@ -39,7 +27,7 @@ def test_a_missing_env_file_is_refused_with_a_journal_line(tmp_path: Path, mode:
 def test_an_unreadable_env_file_is_refused(tmp_path: Path) -> None:
     desk = Desk(tmp_path, tmp_path / "artifacts", tmp_path / "reports")
     ran = desk.drill("--apply")
-    assert ran.code == 11, ran
+    ran.expect(11)
     clear_line(ran.output, "not a regular file")
     assert len(ran.entries) == 1
 
@@ -59,7 +47,7 @@ def test_wrong_usage_is_exit_4_without_a_journal_line(
     env_desk: Desk, options: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     ran = env_desk.drill(*options)
-    assert ran.code == 4, ran
+    ran.expect(4)
     clear_line(ran.output, *words)
     assert not ran.entries
     assert env_desk.env_file.read_bytes() == ENV
@@ -74,7 +62,7 @@ def test_wrong_usage_is_exit_4_without_a_journal_line(
         ("[slo]\np95_ms = true\n", ("p95_ms", "a number")),
         ("[sol]\n", ("[sol]", "slo")),
         ("[slo\n", ("drill.toml", "TOML")),
-        ('[service]\nbase_url = "http://u:secret-word@h"\n', ("credentials", "auth_token_env")),
+        ('[service]\nbase_url = "http://u:secret-word@h"\n', ("credentials", "token")),
     ],
 )
 def test_a_wrong_configuration_names_the_key_and_writes_nothing(
@@ -82,7 +70,7 @@ def test_a_wrong_configuration_names_the_key_and_writes_nothing(
 ) -> None:
     env_desk.env_file.with_name("drill.toml").write_text(toml)
     ran = env_desk.drill("--apply")
-    assert ran.code == 4, ran
+    ran.expect(4)
     clear_line(ran.output, *words)
     assert "secret-word" not in ran.output
     assert not ran.entries
@@ -104,13 +92,13 @@ def test_a_conftest_beside_the_env_file_is_never_executed(env_desk: Desk, tmp_pa
 
 def test_a_service_that_nothing_listens_for_is_red_and_the_env_file_is_as_it_was(env_desk: Desk) -> None:
     ran = env_desk.drill()
-    assert ran.code == 1, ran
+    ran.expect(1)
     assert ran.verdicts["preflight.service"] == "fail"
     clear_line(ran.output, "127.0.0.1:9", "connection refused", "base_url")
     assert env_desk.env_file.read_bytes() == ENV
 
     applied = env_desk.drill("--apply")
-    assert applied.code == 1, applied
+    applied.expect(1)
     assert applied.entry["restored"] is True
     assert env_desk.env_file.read_bytes() == ENV
     assert len(applied.entries) == 2
@@ -123,7 +111,7 @@ def test_a_second_drill_at_the_same_time_is_refused(env_desk: Desk) -> None:
         while env_desk.env_file.read_bytes() == ENV:
             assert first.poll() is None
         ran = env_desk.drill("--apply")
-        assert ran.code == 11, ran
+        ran.expect(11)
         clear_line(ran.output, "lock")
         assert [entry["result"] for entry in ran.entries] == ["refused"]
     finally:

@@ -50,6 +50,6 @@ def test_a_fault_is_never_green_and_shows_at_its_id(stack: Stack, desk: Desk, fa
     instance, rows = EXPECTED[fault]
     stack.fault(fault, instance)
     ran = desk.drill("--apply", DRILL_SERVICE__RELOAD_TIMEOUT_S="20")
-    assert ran.code in {1, 10}, ran
-    assert rows <= ran.not_green, ran
+    assert ran.code in {1, 10}, repr(ran)
+    assert rows <= ran.not_green, repr(ran)
     assert len(ran.entries) == 1

@@ -17,14 +17,14 @@ FLAGS = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "OFF", "R
 def test_a_dry_run_changes_not_one_byte_and_names_what_it_would_change(stack: Stack, desk: Desk) -> None:
     before, status = stack.env_file.read_bytes(), stack.env_file.stat()
     ran = desk.drill()
-    assert ran.code == 0, ran
+    ran.expect(0)
     assert stack.env_file.read_bytes() == before
     assert stack.env_file.stat().st_mtime_ns == status.st_mtime_ns
     assert not stack.env_file.with_name(".env.bak").exists()
     assert ran.entry["apply"] is False
     assert ran.entry["changes"] == FLAGS
     for change in ("FF_RETRIEVAL_DUAL_WRITE: ON -> OFF", "FF_RETRIEVAL_SHADOW_READ: ON -> OFF", "pgvector -> faiss"):
-        assert change in ran.output, ran
+        assert change in ran.output, repr(ran)
     assert [step["outcome"] for step in ran.entry["steps"][1:5]] == ["would_change"] * 4
 
 
@@ -32,7 +32,7 @@ def test_apply_changes_exactly_three_values_and_a_second_apply_is_no_change_and_
     stack: Stack, desk: Desk, incident_env: bytes
 ) -> None:
     ran = desk.drill("--apply", "--reason", "INC-1 rollback")
-    assert ran.code == 0, ran
+    ran.expect(0)
     expected = (
         incident_env.replace(b"DUAL_WRITE=ON", b"DUAL_WRITE=OFF")
         .replace(b"SHADOW_READ=ON", b"SHADOW_READ=OFF")
@@ -44,7 +44,7 @@ def test_apply_changes_exactly_three_values_and_a_second_apply_is_no_change_and_
     assert 0 < ran.entry["time_to_safety_s"] < 60
 
     again = desk.drill("--apply")
-    assert again.code == 0, again
+    again.expect(0)
     assert stack.env_file.read_bytes() == expected
     steps = {step["id"]: step["outcome"] for step in again.entry["steps"]}
     assert [steps[name] for name in ("disable_dual_write", "disable_shadow_read", "force_faiss")] == ["no_change"] * 3
@@ -70,10 +70,10 @@ def test_a_flag_that_one_of_two_instances_ignores_is_red_at_its_step(
 ) -> None:
     stack.fault(fault, 1)
     ran = desk.drill("--apply")
-    assert ran.code == 1, ran
-    assert ran.verdicts[row] == "fail", ran
+    ran.expect(1)
+    assert ran.verdicts[row] == "fail", repr(ran)
     others = {"disable_dual_write", "disable_shadow_read", "force_faiss"} - {row}
-    assert {ran.verdicts[other] for other in others} == {"pass"}, ran
+    assert {ran.verdicts[other] for other in others} == {"pass"}, repr(ran)
     assert len(ran.entries) == 1
 
 
@@ -83,8 +83,9 @@ def test_without_a_sound_faiss_the_drill_refuses_before_any_change(
 ) -> None:
     stack.fault(fault)
     ran = desk.drill("--apply")
-    assert ran.code == 11, ran
+    ran.expect(11)
     assert ran.entry["result"] == "refused"
+    assert ran.entry["changes"] == {}
     assert stack.env_file.read_bytes() == incident_env
     assert ran.verdicts["preflight.faiss"] == "fail"
     assert len(ran.entries) == 1
@@ -93,7 +94,7 @@ def test_without_a_sound_faiss_the_drill_refuses_before_any_change(
 def test_a_service_that_does_not_boot_gets_its_previous_env_back(stack: Stack, desk: Desk, incident_env: bytes) -> None:
     stack.fault("crash_on_boot", 1)
     ran = desk.drill("--apply")
-    assert ran.code == 1, ran
+    ran.expect(1)
     assert ran.entry["restored"] is True
     assert stack.env_file.read_bytes() == incident_env
     assert "restored" in ran.reason("disable_dual_write")
@@ -117,12 +118,12 @@ def test_the_report_and_every_artifact_are_free_of_the_env_files_secrets(stack: 
 
 def test_a_part_of_the_runbook_is_never_a_success(desk: Desk) -> None:
     ran = desk.drill("-k", "test_faiss")
-    assert ran.code == 10, ran
+    ran.expect(10)
     assert ran.entry["result"] == "inconclusive"
 
 
 def test_collecting_is_not_drilling(desk: Desk) -> None:
     ran = desk.drill("--collect-only")
-    assert ran.code == 0, ran
+    ran.expect(0)
     assert not ran.entries
     assert not Path(desk.artifacts).exists()

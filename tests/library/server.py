@@ -61,6 +61,8 @@ class ScriptedService(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: ScriptedService
 
     def _answer(self) -> None:

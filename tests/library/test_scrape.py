@@ -79,6 +79,10 @@ def test_registered_but_unborn_is_a_true_zero_and_not_registered_is_unknown(
     assert not seen.has("retrieval_error_total")
 
 
+def test_openmetrics_may_end_without_a_newline(scrape: Scraper) -> None:
+    assert scrape(OPENMETRICS_TEXT.rstrip("\n"), OPENMETRICS).total("retrieval_requests_total") == 7
+
+
 @pytest.mark.parametrize(("text", "kind"), FORMATS)
 def test_creation_times_are_no_samples(scrape: Scraper, text: str, kind: str) -> None:
     assert {name for name, _ in scrape(text, kind).samples} == {
@@ -209,7 +213,7 @@ def test_after_a_hidden_reset_the_new_value_counts() -> None:
 
 
 def test_only_counters_count_each_once() -> None:
-    after = {
+    after: dict[str, float] = {
         "retrieval_shadow_dropped_total{reason=a}": 1,
         "retrieval_shadow_dropped_total{reason=b}": 2,
         "retrieval_shadow_latency_seconds_count": 4,

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from drill.checks.preflight import NEEDED
 from drill.context import Drill
+from drill.http import HttpClient
 from drill.launch import Launch, Options, launch
 from drill.metrics.snapshot import START_TIME, Key, Snapshot
 from drill.observation import Reading, Window, open_window
@@ -17,6 +19,7 @@ A, B = "http://a:1", "http://b:2"
 SPAN_S = 30.0
 ROLLED_BACK = "FF_RETRIEVAL_DUAL_WRITE=OFF\nFF_RETRIEVAL_SHADOW_READ=OFF\nRETRIEVAL_BACKEND=faiss\n"
 MIGRATING = "FF_RETRIEVAL_DUAL_WRITE=ON\nFF_RETRIEVAL_SHADOW_READ=ON\nRETRIEVAL_BACKEND=pgvector\n"
+_started: list[Launch] = []
 FAMILIES = {name.removesuffix("_total"): "counter" for name in NEEDED}
 
 
@@ -26,6 +29,8 @@ def start(
     toml: str = "",
     env: str = ROLLED_BACK,
     apply: bool = False,
+    notes: str = "drill",
+    selected: frozenset[str] = frozenset(),
     environ: Mapping[str, str] | None = None,
 ) -> Launch:
     """Launch a drill on an env file of its own."""
@@ -35,15 +40,34 @@ def start(
         env_file=folder / ".env",
         apply=apply,
         operator="tester",
-        notes="drill",
+        notes=notes,
         drill_config=None,
         purge="off",
         artifacts_dir=folder / "artifacts",
         reports_dir=folder / "reports",
         root=folder,
-        selected=frozenset(),
+        selected=selected,
     )
-    return launch(options, environ or {})
+    launched = launch(options, environ or {})
+    _started.append(launched)
+    if launched.drill is not None:
+        launched.drill.__dict__["client"] = shared_client()
+    return launched
+
+
+@cache
+def shared_client() -> HttpClient:
+    """Return the one client of all drills: loading the certificate authorities takes its time."""
+    return HttpClient(timeout_s=2.0)
+
+
+def close_drills() -> None:
+    """Let go of the files and locks of every drill that was launched."""
+    while _started:
+        launched = _started.pop()
+        launched.events.close()
+        if launched.drill is not None:
+            launched.drill.env_file.close()
 
 
 def make_drill(folder: Path, **choices: Any) -> Drill:
@@ -92,7 +116,7 @@ def probes(
 ) -> Probes:
     """Return ``count`` probes per instance over the window, of which the first ``bad`` failed."""
     total = count * len(instances)
-    latencies = [latency_s] * total if isinstance(latency_s, float) else list(cast("Iterable[float]", latency_s))
+    latencies = [latency_s] * total if isinstance(latency_s, float) else list(latency_s)
     return Probes(
         [
             ProbeResult(

@@ -1,0 +1,176 @@
+"""After the rollback: endpoints and the last look at the backend."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drill.checks.history import last_success
+from drill.checks.post import backend, endpoints
+from drill.context import Drill
+from drill.probe import ProbeResult
+from drill.verdict import Verdict
+from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
+from tests.library.world import Probes, make_drill, served, with_primary, with_probes
+
+SEARCH, EMBED = "/internal/retrieval/search", "/internal/retrieval/embed"
+INTERNAL = "/internal/retrieval"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedService]:
+    with scripted() as server:
+        server.script["POST", SEARCH] = as_json({"results": []})
+        server.script["POST", EMBED] = as_json({"vectors": []})
+        yield server
+
+
+@pytest.fixture
+def drill(tmp_path: Path, server: ScriptedService) -> Drill:
+    return with_primary(make_drill(tmp_path, toml=f'[service]\nbase_url = "{server.url}"'))
+
+
+def listed(server: ScriptedService, paths: object) -> None:
+    server.script["GET", "/openapi.json"] = as_json({"paths": paths})
+
+
+def test_search_and_embed_are_asked_without_a_listing(drill: Drill, server: ScriptedService) -> None:
+    evidence = endpoints(drill, served())
+    assert evidence.verdict is Verdict.PASS
+    assert (evidence.value, evidence.op, evidence.threshold) == (2, "==", 2)
+    assert ("POST", SEARCH) in server.asked
+    assert ("POST", EMBED) in server.asked
+
+
+def test_a_listed_endpoint_that_is_broken_fails_and_is_named(drill: Drill, server: ScriptedService) -> None:
+    listed(server, {f"{INTERNAL}/stats": {"get": {}}, f"{INTERNAL}/status": {"get": {}}})
+    server.script["GET", f"{INTERNAL}/status"] = as_json({})
+    server.script["GET", f"{INTERNAL}/stats"] = as_json({}, 500)
+    evidence = endpoints(drill, served())
+    assert evidence.verdict is Verdict.FAIL
+    assert f"{INTERNAL}/stats: HTTP 500" in evidence.reason
+    assert f"{INTERNAL}/status" not in evidence.reason
+    assert (evidence.value, evidence.threshold) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "verdict"),
+    [
+        ("get", 200, Verdict.PASS),
+        ("get", 204, Verdict.PASS),
+        ("get", 422, Verdict.PASS),
+        ("get", 404, Verdict.FAIL),
+        ("get", 405, Verdict.FAIL),
+        ("get", 401, Verdict.FAIL),
+        ("get", 302, Verdict.FAIL),
+        ("get", 503, Verdict.FAIL),
+        ("delete", 200, Verdict.PASS),
+        ("delete", 405, Verdict.PASS),
+        ("delete", 404, Verdict.FAIL),
+        ("delete", 422, Verdict.FAIL),
+        ("delete", 500, Verdict.FAIL),
+    ],
+)
+def test_what_counts_as_an_answer(
+    drill: Drill, server: ScriptedService, method: str, status: int, verdict: Verdict
+) -> None:
+    listed(server, {f"{INTERNAL}/x": {method: {}}})
+    server.script["GET" if method == "get" else "OPTIONS", f"{INTERNAL}/x"] = Answer(b"", status)
+    assert endpoints(drill, served()).verdict is verdict
+
+
+@pytest.mark.parametrize("path", [SEARCH, EMBED])
+@pytest.mark.parametrize("status", [405, 422, 404, 500])
+def test_search_and_embed_must_answer_a_real_request_well(
+    drill: Drill, server: ScriptedService, path: str, status: int
+) -> None:
+    server.script["POST", path] = as_json({}, status)
+    evidence = endpoints(drill, served())
+    assert evidence.verdict is Verdict.FAIL
+    assert f"{path}: HTTP {status}" in evidence.reason
+
+
+def test_endpoints_that_may_write_are_asked_nothing_but_options(drill: Drill, server: ScriptedService) -> None:
+    paths: dict[str, object] = {f"{INTERNAL}/{method}": {method: {}} for method in ("post", "put", "patch", "delete")}
+    listed(server, paths)
+    for path in paths:
+        server.script["OPTIONS", path] = as_json({}, 405)
+    assert endpoints(drill, served()).verdict is Verdict.PASS
+    asked = [(method, path) for method, path in server.asked if path in paths]
+    assert asked == [("OPTIONS", path) for path in paths]
+
+
+def test_an_endpoint_that_reads_and_writes_is_only_read(drill: Drill, server: ScriptedService) -> None:
+    listed(server, {f"{INTERNAL}/documents": {"GET": {}, "DELETE": {}}})
+    server.script["GET", f"{INTERNAL}/documents"] = as_json([])
+    assert endpoints(drill, served()).verdict is Verdict.PASS
+    assert {method for method, path in server.asked if path.endswith("documents")} == {"GET"}
+
+
+def test_other_endpoints_and_those_with_parameters_are_left_alone(drill: Drill, server: ScriptedService) -> None:
+    listed(server, {"/admin": {"get": {}}, f"{INTERNAL}/doc/{{id}}": {"get": {}}, f"{INTERNAL}/odd": []})
+    assert endpoints(drill, served()).value == 2
+
+
+@pytest.mark.parametrize("answer", [html(), as_json([]), as_json({"paths": []}), as_json({}, 404)])
+def test_a_listing_that_is_none_lists_nothing(drill: Drill, server: ScriptedService, answer: Answer) -> None:
+    server.script["GET", "/openapi.json"] = answer
+    assert endpoints(drill, served()).verdict is Verdict.PASS
+
+
+def test_every_instance_is_asked(tmp_path: Path, server: ScriptedService) -> None:
+    with scripted() as other:
+        other.script["POST", SEARCH] = as_json({"results": []})
+        urls = json.dumps([server.url, other.url])
+        evidence = endpoints(with_primary(make_drill(tmp_path, toml=f"[service]\ninstances = {urls}")), served())
+    assert evidence.verdict is Verdict.FAIL
+    assert (evidence.value, evidence.threshold) == (3, 4)
+    assert other.url.split("://")[1] + EMBED in evidence.reason
+
+
+def exposed(requests: int, backend_name: str = "faiss") -> Answer:
+    text = f'process_start_time_seconds 1\nretrieval_requests_total{{backend="{backend_name}"}} {requests}\n'
+    return Answer(f"# TYPE retrieval_requests_total counter\n{text}".encode(), kind=CLASSIC)
+
+
+def last_look(drill: Drill, server: ScriptedService, *, backend_name: str = "faiss", health: Answer) -> Verdict:
+    server.script["GET", "/health"] = health
+    server.script["GET", "/metrics"] = exposed(0, backend_name)
+    drill.settled = drill.read_metrics()
+    probe = Probes([ProbeResult(drill.settled.ended, drill.service.instances[0], 0.0, ok=True, error="")])
+    server.script["GET", "/metrics"] = exposed(1, backend_name)
+    return backend(with_probes(drill, probe), served()).verdict
+
+
+def test_faiss_to_the_end_on_a_healthy_service_passes(drill: Drill, server: ScriptedService) -> None:
+    assert last_look(drill, server, health=as_json({})) is Verdict.PASS
+
+
+def test_a_service_that_is_sick_at_the_end_fails(drill: Drill, server: ScriptedService) -> None:
+    assert last_look(drill, server, health=as_json({}, 503)) is Verdict.FAIL
+    assert last_look(drill, server, health=html()) is Verdict.FAIL
+
+
+def test_another_backend_at_the_end_fails(drill: Drill, server: ScriptedService) -> None:
+    assert last_look(drill, server, backend_name="pgvector", health=as_json({})) is Verdict.FAIL
+
+
+def line(result: str = "success", *, apply: bool = True, env: str = ".env", p50: object = 4, p95: object = 90) -> str:
+    checks = [{"id": "post.primary_latency", "value": p50}, {"id": "slo.latency", "value": p95}, "odd"]
+    return json.dumps({"result": result, "apply": apply, "env_file": env, "checks": checks})
+
+
+def test_the_last_success_of_this_env_is_the_newest_that_was_applied(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    assert last_success(journal, ".env") == {}
+    lines = [line(p50=1), line(p50=2), line("failure", p50=3), line(apply=False, p50=4), line(env="other", p50=5)]
+    journal.write_text("\n".join([*lines, "torn {", "[]"]))
+    assert last_success(journal, ".env") == {"P50": 2.0, "P95": 90.0}
+    assert last_success(journal, "none") == {}
+
+
+def test_a_success_without_numbers_is_no_baseline(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.write_text(line(p50=None, p95="90"))
+    assert last_success(journal, ".env") == {}

@@ -1,0 +1,269 @@
+"""Smoke tests: every shape of a wrong answer is a fail, and a right one is looked up."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drill.checks.smoke import chat, embed, search
+from drill.context import Drill
+from drill.record import Evidence
+from drill.verdict import Verdict
+from tests.library.server import Answer, ScriptedService, as_json, html, scripted
+from tests.library.world import Inventory, make_drill, with_primary
+
+SEARCH, EMBED, CHAT = "/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedService]:
+    with scripted() as server:
+        server.script["POST", SEARCH] = by_query
+        yield server
+
+
+def hit(name: object = "d1", score: object = 0.5, metadata: object = None) -> dict[str, object]:
+    return {"id": name, "score": score, "metadata": {"tenant": "default"} if metadata is None else metadata}
+
+
+def results(*items: object) -> Answer:
+    return as_json({"results": list(items)})
+
+
+def by_query(body: dict[str, Any]) -> Answer:
+    assert set(body) == {"query", "top_k", "tenant"}
+    return results(hit(body["query"].rpartition(" ")[2]))
+
+
+def drill_of(folder: Path, *servers: ScriptedService, toml: str = "", primary: bool = True) -> Drill:
+    urls = json.dumps([server.url for server in servers])
+    drill = make_drill(folder, toml=f"[service]\ninstances = {urls}\n{toml}")
+    return with_primary(drill) if primary else drill
+
+
+def test_known_and_different_documents_of_the_right_tenant_pass(tmp_path: Path, server: ScriptedService) -> None:
+    evidence = search(drill_of(tmp_path, server))
+    assert evidence.verdict is Verdict.PASS
+    assert (evidence.value, evidence.op, evidence.threshold, evidence.samples) == (0, "==", 0, 3)
+
+
+WRONG = [
+    pytest.param(html(), "expected JSON", id="a login page"),
+    pytest.param(as_json([]), "expected JSON", id="a list"),
+    pytest.param(as_json({}), "expected JSON", id="no results key"),
+    pytest.param(as_json({"results": {}}), "expected JSON", id="results are a table"),
+    pytest.param(as_json({"results": None}), "expected JSON", id="results are null"),
+    pytest.param(Answer(b"{", 200), "expected JSON", id="broken JSON"),
+    pytest.param(Answer(b'{"results": [{"id": "d1"', 200), "expected JSON", id="JSON cut in half"),
+    pytest.param(Answer(b'{"results": []}', 200, "text/plain"), "expected JSON", id="JSON that calls itself text"),
+    pytest.param(as_json({"results": [hit()]}, 500), "HTTP 500", id="an error status"),
+    pytest.param(as_json({"results": [hit()]}, 302), "HTTP 302", id="a redirect"),
+    pytest.param(results(), "no results", id="no results"),
+    pytest.param(results("d1"), "a result without an id", id="results are texts"),
+    pytest.param(results(hit(name=1)), "a result without an id", id="an id that is a number"),
+    pytest.param(results({"score": 1, "metadata": {}}), "a result without an id", id="no id"),
+    pytest.param(results(hit(score="0.5")), "a score", id="a score that is a text"),
+    pytest.param(results(hit(score=True)), "a score", id="a score that is true"),
+    pytest.param(results(hit(score=float("nan"))), "a score", id="a score that is NaN"),
+    pytest.param(results(hit(score=float("inf"))), "a score", id="a score that is infinite"),
+    pytest.param(results(hit(score=10**400)), "a score", id="a score beyond all numbers"),
+    pytest.param(results(hit(metadata=[])), "without metadata", id="metadata that is a list"),
+    pytest.param(results({"id": "d1", "score": 1}), "without metadata", id="no metadata"),
+    pytest.param(results(hit(metadata={"tenant": "other"})), "another tenant", id="another tenant's document"),
+    pytest.param(results(hit(), hit("d2", metadata={"tenant": None})), "another tenant", id="nobody's document"),
+    pytest.param(results(hit(), hit()), "the same document twice", id="the same document twice"),
+    pytest.param(results(hit("d9")), "1 of 1 results are not in the FAISS inventory", id="an unknown document"),
+    pytest.param(results(hit(), hit("d9")), "1 of 2 results are not in the FAISS", id="one unknown document"),
+    pytest.param(results(hit()), "the same results for 3", id="always the same"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason"), WRONG)
+def test_a_wrong_answer_to_a_search_fails(tmp_path: Path, server: ScriptedService, answer: Answer, reason: str) -> None:
+    server.script["POST", SEARCH] = answer
+    evidence = search(drill_of(tmp_path, server))
+    assert evidence.verdict is Verdict.FAIL
+    assert reason in evidence.reason
+
+
+def test_a_silent_service_fails(tmp_path: Path, server: ScriptedService) -> None:
+    drill = drill_of(tmp_path, server, toml='search_path = "/nowhere"')
+    assert search(drill).verdict is Verdict.FAIL
+
+
+def test_one_wrong_instance_of_two_is_named(tmp_path: Path, server: ScriptedService) -> None:
+    with scripted() as other:
+        other.script["POST", SEARCH] = html(503)
+        evidence = search(drill_of(tmp_path, server, other))
+    assert evidence.verdict is Verdict.FAIL
+    assert other.url.split("://")[1] in evidence.reason
+    assert server.url.split("://")[1] not in evidence.reason
+    assert evidence.value == 3
+
+
+def test_metadata_without_a_tenant_is_no_proof_of_another_one(tmp_path: Path, server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = lambda body: results(hit(body["query"].rpartition(" ")[2], metadata={"lang": "en"}))
+    assert search(drill_of(tmp_path, server)).verdict is Verdict.PASS
+
+
+GOLDEN = (
+    '[[smoke.queries]]\nquery = "find d1"\nexpect_ids = ["d1"]\n[[smoke.queries]]\nquery = "find d2"\nexpect_ids = %s'
+)
+
+
+@pytest.mark.parametrize(("expected", "verdict"), [('["d2"]', Verdict.PASS), ('["d2", "d3"]', Verdict.FAIL)])
+def test_golden_documents_must_be_among_the_results(
+    tmp_path: Path, server: ScriptedService, expected: str, verdict: Verdict
+) -> None:
+    evidence = search(drill_of(tmp_path, server, toml=GOLDEN % expected))
+    assert evidence.verdict is verdict
+    assert ("1 of 2 golden documents" in evidence.reason) is (verdict is Verdict.FAIL)
+
+
+def test_answers_that_cannot_be_looked_up_are_inconclusive_but_wrong_ones_still_fail(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    drill = drill_of(tmp_path, server, primary=False)
+    assert search(drill).verdict is Verdict.INCONCLUSIVE
+    server.script["POST", SEARCH] = results()
+    assert search(drill).verdict is Verdict.FAIL
+
+
+def test_many_problems_are_counted_not_all_spelled_out(tmp_path: Path, server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = html(500)
+    queries = "\n".join(f'[[smoke.queries]]\nquery = "q{n}"' for n in range(6))
+    evidence = search(drill_of(tmp_path, server, toml=queries))
+    assert evidence.reason.endswith("and 2 more")
+    assert evidence.reason.count("HTTP 500") == 4
+
+
+def test_no_word_of_an_answer_is_repeated(tmp_path: Path, server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = results(hit("hunter2", metadata={"tenant": "hunter2"}), {"hunter2": "hunter2"})
+    assert "hunter2" not in repr(search(drill_of(tmp_path, server)))
+
+
+def embedded(*vectors: object) -> Answer:
+    return as_json({"vectors": list(vectors)})
+
+
+def embed_with(folder: Path, server: ScriptedService, answer: Answer, *, primary: bool = True) -> Evidence:
+    server.script["POST", EMBED] = answer
+    return embed(drill_of(folder, server, primary=primary))
+
+
+def test_finite_different_vectors_of_faiss_s_dimension_pass(tmp_path: Path, server: ScriptedService) -> None:
+    evidence = embed_with(tmp_path, server, embedded([1, 0.5], [0, 2]))
+    assert evidence.verdict is Verdict.PASS
+    assert evidence.detail["dimension"] == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (html(), "expected JSON with 2 vectors"),
+        (as_json([[1, 0], [0, 1]]), "expected JSON with 2 vectors"),
+        (as_json({"vectors": {}}), "expected JSON with 2 vectors"),
+        (as_json({"vectors": [[1, 0], [0, 1]]}, 500), "HTTP 500"),
+        (embedded([1, 0]), "expected JSON with 2 vectors"),
+        (embedded([1, 0], [0, 1], [1, 1]), "expected JSON with 2 vectors"),
+        (embedded([1, 0], "01"), "something else than finite numbers"),
+        (embedded([1, 0], [None, 1]), "something else than finite numbers"),
+        (embedded([1, 0], [True, 1]), "something else than finite numbers"),
+        (embedded([1, 0], [float("nan"), 1]), "something else than finite numbers"),
+        (embedded([1, 0], [0.0, 0.0]), "a zero vector"),
+        (embedded([1, 0], []), "a zero vector"),
+        (embedded([1, 0], [1, 0, 0]), "dimensions [2, 3]"),
+        (embedded([1, 0, 0], [0, 1, 0]), "dimensions [2, 3]"),
+        (embedded([1, 0], [1, 0]), "the same vector for two different texts"),
+    ],
+)
+def test_a_wrong_embedding_fails(tmp_path: Path, server: ScriptedService, answer: Answer, reason: str) -> None:
+    evidence = embed_with(tmp_path, server, answer)
+    assert evidence.verdict is Verdict.FAIL
+    assert reason in evidence.reason
+
+
+def test_without_faiss_the_instances_must_agree_on_the_dimension(tmp_path: Path, server: ScriptedService) -> None:
+    assert embed_with(tmp_path, server, embedded([1, 0, 0], [0, 1, 0]), primary=False).verdict is Verdict.PASS
+    with scripted() as other:
+        other.script["POST", EMBED] = embedded([1, 0], [0, 1])
+        (tmp_path / "two").mkdir()
+        evidence = embed(drill_of(tmp_path / "two", server, other, primary=False))
+    assert evidence.verdict is Verdict.FAIL
+    assert "dimensions [2, 3]" in evidence.reason
+
+
+def chat_with(folder: Path, server: ScriptedService, answer: Any, toml: str = "") -> Evidence:
+    server.script["POST", CHAT] = answer
+    return chat(drill_of(folder, server, toml=toml))
+
+
+def test_non_empty_chat_answers_pass_after_several_tries(tmp_path: Path, server: ScriptedService) -> None:
+    evidence = chat_with(tmp_path, server, as_json({"answer": "yes"}))
+    assert (evidence.verdict, evidence.samples) == (Verdict.PASS, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (as_json({"answer": ""}), "an empty answer"),
+        (as_json({"answer": " \n"}), "an empty answer"),
+        (as_json({"answer": None}), "expected JSON with an answer"),
+        (as_json({"answer": ["yes"]}), "expected JSON with an answer"),
+        (as_json({"reply": "yes"}), "expected JSON with an answer"),
+        (as_json(["yes"]), "expected JSON with an answer"),
+        (as_json({"answer": "yes"}, 500), "HTTP 500"),
+        (html(), "text/html"),
+    ],
+)
+def test_a_wrong_chat_answer_fails(tmp_path: Path, server: ScriptedService, answer: Answer, reason: str) -> None:
+    evidence = chat_with(tmp_path, server, answer)
+    assert evidence.verdict is Verdict.FAIL
+    assert reason in evidence.reason
+
+
+def test_a_chat_that_fails_now_and_then_fails(tmp_path: Path, server: ScriptedService) -> None:
+    answers = iter([as_json({"answer": "yes"}), as_json({"answer": "yes"}), html(500)])
+    evidence = chat_with(tmp_path, server, lambda _body: next(answers))
+    assert evidence.verdict is Verdict.FAIL
+    assert "try 3" in evidence.reason
+
+
+def test_the_chat_s_body_and_key_are_the_configured_ones(tmp_path: Path, server: ScriptedService) -> None:
+    seen = []
+
+    def answer(body: dict[str, Any]) -> Answer:
+        seen.append(body)
+        return as_json({"text": "yes"})
+
+    toml = 'chat_answer_key = "text"\nchat_body = {message = "hi"}'
+    assert chat_with(tmp_path, server, answer, toml).verdict is Verdict.PASS
+    assert seen == [{"message": "hi"}] * 3
+
+
+def test_without_a_chat_there_is_nothing_to_run_and_nothing_required(tmp_path: Path, server: ScriptedService) -> None:
+    drill = drill_of(tmp_path, server, toml='chat_path = ""')
+    assert chat(drill).verdict is Verdict.NOT_RUN
+    assert not drill.record.entries["smoke.chat"].required
+    assert server.asked == []
+
+
+def test_tenants_without_golden_queries_are_asked_texts_of_their_own_documents(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    drill = drill_of(tmp_path, server, toml='tenants = ["default", "acme"]\n' + GOLDEN % "[]")
+    with_primary(drill, Inventory({"default": {"d1"}, "acme": {"d7", "d8"}}))
+    assert drill.queries == [
+        ("default", "find d1"),
+        ("default", "find d2"),
+        ("acme", "text of d7"),
+        ("acme", "text of d8"),
+    ]
+
+
+def test_without_golden_queries_and_documents_something_is_asked_all_the_same(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    assert drill_of(tmp_path, server, primary=False).queries == [("default", "status")]
