@@ -7,6 +7,9 @@ import pytest
 REPEATERS = ("xdist", "rerunfailures", "pytest_rerunfailures", "flaky", "repeat", "pytest_repeat")
 """Plugins that would run a step twice or write several journal lines."""
 
+TRACEBACKS = {"auto": "no", "long": "short"}
+"""How a drill shows tracebacks: a long one would show the arguments of every call, and with them the env file."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a command line that contradicts itself, and bring in the rows of the runbook."""
@@ -16,7 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
     if config.option.env_file or config.option.sandbox:
         config.option.no_header = True
-        config.option.tbstyle = "no" if config.option.tbstyle == "auto" else config.option.tbstyle
+        config.option.tbstyle = TRACEBACKS.get(config.option.tbstyle, config.option.tbstyle)
+        # Local variables hold the env file: what a crash shows are places and messages, whatever was asked for.
+        config.option.showlocals = config.option.fulltrace = False
         config.option.reportchars = ""
     # Not by ``pytest_plugins``: that reads the metadata of every installed package to find one module.
     config.pluginmanager.register(rows, rows.__name__)

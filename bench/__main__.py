@@ -1,5 +1,6 @@
 """``python -m bench``: measure, print each figure with its bound, and exit with 1 if one is over."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from sandbox.stack import Stack
 
 def main() -> int:
     """Return the exit code: 0 if every bound holds, 1 if one does not."""
+    busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if busy > cores / 2:
+        print(f"this machine is busy (load {busy:.1f} on {cores} cores): the figures below hold its other work too")
     over = 0
     with tempfile.TemporaryDirectory(prefix="drill-bench-") as folder:
         for line in _measure(Path(folder)):

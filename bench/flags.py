@@ -11,7 +11,7 @@ from bench.desk import FLAGS_OFF, Desk, black_hole, make_desk
 from bench.environ import ROOT, plain_environ
 from bench.lines import Line
 
-REPETITIONS = 11
+REPETITIONS = 15
 POLL_S = 0.0005
 GIVE_UP_S = 20.0
 BOUND = 6.0

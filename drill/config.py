@@ -50,11 +50,16 @@ class Smoke:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Where the service's metrics are read."""
+    """Where the service's metrics are read, and its alerts."""
 
     prometheus_url: str = ""
+    """The Prometheus server whose alerts ``slo.alerts`` judges; metrics are read from the instances themselves.
+
+    Its certificate is verified by ``service.ca_file``, which may hold several authorities.
+    """
     bearer_token_env: str = ""
     selector: str = ""
+    """Labels of the service's series; alerts need not carry them, so they are not asked for there."""
     alertmanager_url: str = ""
     names: dict[str, str] = field(default_factory=dict)
 
@@ -72,7 +77,12 @@ class Slo:
     observe_s: float = 30.0
     max_circuit_open_per_s: float = 0.0
     alerts: str = 'severity=~"critical|page"'
+    """Which alerts matter: PromQL matchers on labels that the alerting rules set, and ``alertname``.
+
+    Empty: there is no alerting here, by choice.
+    """
     watchdog: str = "Watchdog"
+    """An alert that always fires, which shows that alerting works; without one, no alerts proves nothing."""
     rto_s: float = 600.0
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from drill.config import Config, Query
 from drill.errors import UsageError
+from drill.metrics.matchers import parse_matchers
 
 Values = Mapping[str, str | None]
 Tables = dict[str, dict[str, Any]]
@@ -168,6 +169,7 @@ def _check(config: Config) -> None:
     ):
         if url:
             _check_url(f"[metrics] {name}", url)
+    _check_alerts(config.slo.alerts)
     _check_names(config)
     _check_ca_file(service.ca_file)
 
@@ -205,6 +207,14 @@ def _check_url(name: str, url: str) -> None:
         raise UsageError(f"{name}: expected http://host:port or https://host:port, seen something else")
     if parts.username or parts.password:
         raise UsageError(f"{name}: holds credentials; name a variable that holds the token instead")
+
+
+def _check_alerts(text: str) -> None:
+    try:
+        if text:
+            parse_matchers(text)
+    except ValueError as problem:
+        raise UsageError(f"[slo] alerts: seen {text!r}, expected {problem}") from None
 
 
 def _check_names(config: Config) -> None:

@@ -19,6 +19,7 @@ from drill.record import DrillRecord
 
 if TYPE_CHECKING:
     from drill.http import HttpClient
+    from drill.metrics.prometheus import PrometheusClient
     from drill.metrics.scrape import ScrapeSource
     from drill.probe import Prober, ProbeResult
     from drill.service import RetrievalService
@@ -36,7 +37,7 @@ class Drill:
     record: DrillRecord
     events: EventLog
     env_file: EnvFile
-    env_values: Mapping[str, str | None]
+    env_values: Mapping[str, str | None] = field(repr=False)
     plan: EditPlan
     work_dir: Path
     """``artifacts/drills/<drill_id>``"""
@@ -94,6 +95,15 @@ class Drill:
         from drill.metrics.scrape import ScrapeSource
 
         return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
+
+    @cached_property
+    def prometheus(self) -> "PrometheusClient":
+        """The Prometheus server that keeps the alerts; made only where one is configured."""
+        from drill.metrics.prometheus import PrometheusClient
+
+        metrics, ca_file = self.config.metrics, self.config.service.ca_file
+        token = self.secret(metrics.bearer_token_env)
+        return PrometheusClient(metrics.prometheus_url, token=token, ca_file=ca_file)
 
     @cached_property
     def primary(self) -> FaissDir | None:

@@ -1,5 +1,6 @@
 """The events of one drill, on disk before each side effect: how a killed drill is found and finished."""
 
+import contextlib
 import fcntl
 import json
 import math
@@ -101,8 +102,9 @@ class EventLog:
         """Write the last event (the journal line is written) and let go of the lock; safe to call twice."""
         if self._fd >= 0:
             self._write(CLOSED, {})
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1
+            with contextlib.suppress(OSError):  # the last event was fsynced: a failing close takes nothing back
+                os.close(fd)
 
     def _write(self, kind: str, facts: Mapping[str, Scalar]) -> None:
         line = _line(self._seq, utc_text(self._clock()), kind, facts)

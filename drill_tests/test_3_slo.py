@@ -1,6 +1,6 @@
 """Step 6: the service level objectives, over an observation window wholly after the reload."""
 
-from drill.checks import slo
+from drill.checks import alerts, slo
 from fixtures.rows import Row, row
 
 
@@ -19,4 +19,4 @@ def test_errors(drill: Row) -> None:
 @row("slo.alerts", order=33)
 def test_alerts(drill: Row) -> None:
     """No alert fires that did not fire before."""
-    drill.observe(slo.alerts)
+    drill.observe(alerts.alerts)

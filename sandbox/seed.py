@@ -67,6 +67,7 @@ def write_target(dsn: str, seeds: Sequence[TenantSeed]) -> None:
     with psycopg.connect(dsn, autocommit=True) as plain:
         plain.execute(SCHEMA)
     with connect(dsn) as connection:
+        connection.execute("set statement_timeout = 0")  # the service's own limit is for one query, not for a load
         with connection.cursor() as cursor, cursor.copy(f"copy {TABLE} from stdin with (format binary)") as copy:
             copy.set_types(["text", "text", "text", "jsonb", "text", "vector"])
             for seed in seeds:

@@ -1,4 +1,4 @@
-"""Step 6: latency, errors and alerts, over the observation window that lies wholly after the last reload."""
+"""Step 6: latency and errors, over the observation window that lies wholly after the last reload."""
 
 import math
 
@@ -110,11 +110,3 @@ def _judge_rate(name: str, bad: float, total: float, limit: float, least: int) -
     if high <= limit:
         return Verdict.PASS, text
     return Verdict.INCONCLUSIVE, f"{text}: the true rate may be up to {high:.2%}, limit {limit:.2%}"
-
-
-def alerts(drill: Drill, _window: Window) -> Evidence:
-    """Judge that no matching alert fires that did not fire before."""
-    if not drill.config.slo.alerts:
-        return Evidence(Verdict.NOT_RUN, 'there is no alerting here, by choice ([slo] alerts = "")')
-    reason = "alerts live in Prometheus, which this drill does not read: look at them by hand"
-    return Evidence(Verdict.INCONCLUSIVE, f'{reason}, or say [slo] alerts = "" where there is no alerting')

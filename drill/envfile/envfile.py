@@ -52,7 +52,12 @@ class EnvFile:
     def _start(self) -> None:
         status = find(self._ops, self.path)
         self._lock, lock_problem = acquire(self._ops, self.path, optional=self._read_only)
-        self.writable_problem = _unwritable(self.path, status) or lock_problem
+        try:
+            self.writable_problem = _unwritable(self.path, status) or lock_problem
+        except OSError as error:
+            raise EnvFileRefused(
+                f"{self.path.name} cannot be looked at ({said(error)}); check its file system; nothing was changed"
+            ) from None
         if self.writable_problem and not self._read_only:
             raise EnvFileRefused(f"{self.writable_problem}; nothing was changed")
         try:

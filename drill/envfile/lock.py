@@ -5,6 +5,7 @@ locks a fresh one. The kernel releases the lock when the process ends, however i
 locks nobody out.
 """
 
+import contextlib
 import json
 import os
 from datetime import UTC, datetime
@@ -49,10 +50,14 @@ class Lock:
             return "another process"
 
     def release(self) -> None:
-        """Release the lock; more than once is harmless."""
+        """Release the lock; more than once is harmless.
+
+        A failing close is not reported: the kernel lets go of the lock all the same, and nothing in it must last.
+        """
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            self._ops.close(fd)
+            with contextlib.suppress(OSError):
+                self._ops.close(fd)
 
 
 def lock_path(path: Path) -> Path:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drill.events import fsync_dir
@@ -35,7 +35,9 @@ def locked(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[int]:
             fd = _open(path)
         yield fd
     finally:
-        os.close(fd)
+        # A line is fsynced before this: a failing close takes nothing back, and must not get it written a second time.
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _open(path: Path) -> int:

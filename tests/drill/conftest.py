@@ -25,6 +25,8 @@ def incident_env(running_stack: Stack) -> bytes:
 @pytest.fixture
 def stack(running_stack: Stack, incident_env: bytes) -> Iterator[Stack]:
     """Return the stack in its incident: all flags on, the target sick, no other fault."""
+    for left in running_stack.home.glob(".env.*"):
+        left.unlink()
     if running_stack.env_file.read_bytes() != incident_env:
         running_stack.env_file.write_bytes(incident_env)
         running_stack.reload()
@@ -33,6 +35,13 @@ def stack(running_stack: Stack, incident_env: bytes) -> Iterator[Stack]:
         running_stack.fault(name, on=False)
     running_stack.env_file.write_bytes(incident_env)
     running_stack.reload()
+
+
+@pytest.fixture
+def fresh_stack(tmp_path: Path) -> Iterator[Stack]:
+    """Return a stack of its own, whose seeded delta nobody has purged."""
+    with Stack.start(tmp_path / "fresh") as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -29,8 +29,10 @@ def test_a_dry_run_changes_not_one_byte_and_names_what_it_would_change(stack: St
 
 
 def test_apply_changes_exactly_three_values_and_a_second_apply_is_no_change_and_green(
-    stack: Stack, desk: Desk, incident_env: bytes
+    fresh_stack: Stack, tmp_path: Path
 ) -> None:
+    stack, incident_env = fresh_stack, fresh_stack.env_file.read_bytes()
+    desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
     ran = desk.drill("--apply", "--reason", "INC-1 rollback")
     ran.expect(0)
     expected = (

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CLASSIC = "text/plain; version=0.0.4; charset=utf-8"
@@ -87,15 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+Kind = TypeVar("Kind", bound=ScriptedService)
+
+
 @contextmanager
-def scripted(tls: tuple[Path, Path] | None = None) -> Iterator[ScriptedService]:
-    """Run a scripted service; ``tls`` are the files of its certificate and key."""
-    with ScriptedService() as server:
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-            server.scheme = "https"
+def running(server: Kind) -> Iterator[Kind]:
+    """Run ``server`` in a thread."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
@@ -103,6 +101,19 @@ def scripted(tls: tuple[Path, Path] | None = None) -> Iterator[ScriptedService]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def scripted(tls: tuple[Path, Path] | None = None) -> Iterator[ScriptedService]:
+    """Run a scripted service; ``tls`` are the files of its certificate and key."""
+    server = ScriptedService()
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.scheme = "https"
+    with running(server):
+        yield server
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def test_tenants_are_added_and_other_backends_are_not() -> None:
         "h_bucket{backend=faiss,tenant=a,le=+Inf}": 1.0,
         "h_bucket{backend=faiss,tenant=b,le=+Inf}": 2.0,
         "h_bucket{backend=pgvector,tenant=a,le=+Inf}": 40.0,
+        "h_bucket{le=+Inf}": 160.0,
         "hh_bucket{backend=faiss,tenant=a,le=+Inf}": 80.0,
     }
     found = latency_buckets([Delta(snapshot(), snapshot(samples=after))], "h", backend="faiss")

@@ -20,9 +20,16 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @pytest.fixture
 def client() -> Iterator[HttpClient]:
-    client = HttpClient(timeout_s=TIMEOUT_S, token="sesame")
+    client = HttpClient(timeout_s=5.0, token="sesame")
     yield client
     client.close()
+
+
+@pytest.fixture
+def hasty(client: HttpClient) -> HttpClient:
+    """Return a client that gives up soon."""
+    client.timeout_s = TIMEOUT_S
+    return client
 
 
 @pytest.fixture
@@ -40,7 +47,7 @@ def test_a_whole_answer_arrives_with_status_type_body_and_latency(client: HttpCl
     server.script["GET", "/x"] = as_json({"a": 1}, 201)
     reply = client.get(server.url + "/x")
     assert (reply.ok, reply.status, reply.json(), reply.error) == (True, 201, {"a": 1}, "")
-    assert 0 < reply.latency_s < TIMEOUT_S
+    assert 0 < reply.latency_s < 5.0
     assert reply.seen() == "HTTP 201 (application/json, 8 bytes)"
 
 
@@ -103,7 +110,7 @@ def test_the_environment_s_proxy_is_not_used(server: ScriptedService, monkeypatc
     monkeypatch.setenv("http_proxy", refused_url())
     monkeypatch.setenv("ALL_PROXY", refused_url())
     server.script["GET", "/x"] = as_json({})
-    client = HttpClient(timeout_s=TIMEOUT_S)
+    client = HttpClient(timeout_s=5.0)
     assert client.get(server.url + "/x").ok
     client.close()
 
@@ -120,6 +127,7 @@ def test_ordinary_requests_share_a_connection_and_fresh_ones_never_do(
     assert len(server.connections) == 4
 
 
+BOMB = gzip.compress(b"\0" * 8_000_000, compresslevel=1)
 BODY = HEAD + b"Content-Length: 100000\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -137,33 +145,33 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_an_answer_that_does_not_end_is_given_up_at_about_the_timeout(
-    client: HttpClient, head: bytes, text: bytes
+    hasty: HttpClient, head: bytes, text: bytes
 ) -> None:
     def silent(connection: socket.socket, over: threading.Event) -> None:
         over.wait()
 
     with raw(drip(head, text, 0.02) if text else silent) as url:
         began = time.monotonic()
-        reply = client.post(url, {})
+        reply = hasty.post(url, {})
         took_s = time.monotonic() - began
     assert not reply.ok
-    assert took_s < TIMEOUT_S + 0.4
-    assert reply.latency_s < TIMEOUT_S + 0.4
+    assert took_s < TIMEOUT_S + 1.0
+    assert reply.latency_s < TIMEOUT_S + 1.0
     assert reply.error in {"no whole answer in time", "a compressed answer, which was not asked for"}
 
 
-def test_a_server_that_takes_no_request_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+def test_a_server_that_takes_no_request_is_given_up_at_about_the_timeout(hasty: HttpClient) -> None:
     def deaf(connection: socket.socket, over: threading.Event) -> None:
         over.wait()
 
     with raw(deaf) as url:
         began = time.monotonic()
-        reply = client.request("POST", url, content=b"x" * 30_000_000)
+        reply = hasty.request("POST", url, content=b"x" * 30_000_000)
     assert reply.error in {"request not taken in time", "no whole answer in time"}
-    assert time.monotonic() - began < TIMEOUT_S + 0.4
+    assert time.monotonic() - began < TIMEOUT_S + 1.0
 
 
-def test_a_connection_that_does_not_come_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+def test_a_connection_that_does_not_come_is_given_up_at_about_the_timeout(hasty: HttpClient) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
         filling = [socket.socket() for _ in range(4)]
@@ -171,12 +179,12 @@ def test_a_connection_that_does_not_come_is_given_up_at_about_the_timeout(client
             waiting.setblocking(False)
             waiting.connect_ex(address)
         began = time.monotonic()
-        reply = client.get(f"http://127.0.0.1:{address[1]}")
+        reply = hasty.get(f"http://127.0.0.1:{address[1]}")
         took_s = time.monotonic() - began
         for waiting in filling:
             waiting.close()
     assert reply.error == "no connection in time"
-    assert took_s < TIMEOUT_S + 0.4
+    assert took_s < TIMEOUT_S + 1.0
 
 
 def test_an_endless_body_is_given_up_at_a_size(client: HttpClient) -> None:
@@ -186,7 +194,6 @@ def test_an_endless_body_is_given_up_at_a_size(client: HttpClient) -> None:
         while not over.is_set():
             connection.sendall(b"x" * 1_000_000)
 
-    client.timeout_s = 5.0
     tracemalloc.start()
     with raw(flood) as url:
         reply = client.get(url)
@@ -198,15 +205,13 @@ def test_an_endless_body_is_given_up_at_a_size(client: HttpClient) -> None:
 
 
 def test_a_body_of_just_the_size_is_taken(client: HttpClient, server: ScriptedService) -> None:
-    client.timeout_s = 5.0
     server.script["GET", "/x"] = Answer(b"x" * MAX_BODY_BYTES)
     assert len(client.get(server.url + "/x").body) == MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "gzip, gzip", "deflate", "br"])
 def test_a_compressed_answer_is_not_unpacked(client: HttpClient, server: ScriptedService, encoding: str) -> None:
-    bomb = gzip.compress(gzip.compress(b"\0" * 20_000_000))
-    server.script["GET", "/x"] = Answer(bomb, headers={"Content-Encoding": encoding})
+    server.script["GET", "/x"] = Answer(BOMB, headers={"Content-Encoding": encoding})
     tracemalloc.start()
     reply = client.get(server.url + "/x")
     peak = tracemalloc.get_traced_memory()[1]
@@ -273,15 +278,15 @@ def test_https_at_a_port_without_tls_is_told_from_a_bad_certificate(
     assert "https" in client.get(server.url.replace("http:", "https:")).error
 
 
-def test_a_tls_handshake_that_hangs_is_given_up_at_about_the_timeout(client: HttpClient) -> None:
+def test_a_tls_handshake_that_hangs_is_given_up_at_about_the_timeout(hasty: HttpClient) -> None:
     def silent(connection: socket.socket, over: threading.Event) -> None:
         over.wait()
 
     with raw(silent) as url:
         began = time.monotonic()
-        reply = client.get(url.replace("http:", "https:"))
+        reply = hasty.get(url.replace("http:", "https:"))
     assert not reply.ok
-    assert time.monotonic() - began < TIMEOUT_S + 0.4
+    assert time.monotonic() - began < TIMEOUT_S + 1.0
 
 
 def test_latency_is_measured_from_the_first_byte_sent_to_the_last_received(
@@ -294,11 +299,11 @@ def test_latency_is_measured_from_the_first_byte_sent_to_the_last_received(
         return as_json({})
 
     server.script["POST", "/x"] = late
-    assert 0.2 <= client.post(server.url + "/x", {}).latency_s < 0.35
+    assert 0.2 <= client.post(server.url + "/x", {}).latency_s < 1.5
 
 
 def test_no_error_repeats_the_token(server: ScriptedService) -> None:
-    client = HttpClient(timeout_s=TIMEOUT_S, token="line\nbreak-SECRET")
+    client = HttpClient(timeout_s=5.0, token="line\nbreak-SECRET")
     reply = client.get(server.url + "/x")
     client.close()
     assert not reply.ok

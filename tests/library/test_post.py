@@ -110,7 +110,10 @@ def test_an_endpoint_that_reads_and_writes_is_only_read(drill: Drill, server: Sc
 
 def test_other_endpoints_and_those_with_parameters_are_left_alone(drill: Drill, server: ScriptedService) -> None:
     listed(server, {"/admin": {"get": {}}, f"{INTERNAL}/doc/{{id}}": {"get": {}}, f"{INTERNAL}/odd": []})
-    assert endpoints(drill, served()).value == 2
+    evidence = endpoints(drill, served())
+    assert (evidence.verdict, evidence.value, evidence.threshold) == (Verdict.PASS, 2, 2)
+    assert {method for method, _ in server.asked} == {"GET", "POST"}
+    assert set(evidence.detail.values()) == {"HTTP 200"}
 
 
 @pytest.mark.parametrize("answer", [html(), as_json([]), as_json({"paths": []}), as_json({}, 404)])

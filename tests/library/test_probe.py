@@ -29,7 +29,7 @@ class Client:
 
     def post(self, url: str, body: object) -> Reply:
         self.asked.append((url, body))
-        self.gate.wait(2.0)
+        self.gate.wait(10.0)
         return self._answer(url)
 
 
@@ -59,7 +59,7 @@ def test_instances_tenants_and_queries_are_asked_in_turn() -> None:
     client = Client()
     asks = [Ask("http://a", "t", "q1"), Ask("http://b", "t", "q1"), Ask("http://a", "u", "q2")]
     with probing(client, *asks) as prober:
-        assert prober.wait(at_least(6), 0.0, 2.0)
+        assert prober.wait(at_least(6), 0.0, 10.0)
     assert [url for url, _ in client.asked[:6]] == [ask.instance + SEARCH for ask in asks * 2]
     assert client.asked[2][1] == {"query": "q2", "top_k": 5, "tenant": "u"}
     assert [result.instance for result in prober.results()[:4]] == ["http://a", "http://b", "http://a", "http://a"]
@@ -67,7 +67,7 @@ def test_instances_tenants_and_queries_are_asked_in_turn() -> None:
 
 def test_probes_are_due_at_fixed_times_at_the_rate() -> None:
     with probing(Client(), rate=100.0) as prober:
-        assert prober.wait(at_least(20), 0.0, 2.0)
+        assert prober.wait(at_least(20), 0.0, 10.0)
     due = [result.due for result in prober.results()]
     assert [later - earlier for earlier, later in pairwise(due)] == pytest.approx([0.01] * (len(due) - 1))
 
@@ -76,13 +76,13 @@ def test_a_stalled_service_does_not_slow_the_schedule() -> None:
     client = Client()
     client.gate.clear()
     with probing(client, rate=100.0) as prober:
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + 10.0
         while len(client.asked) < 30 and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         assert len(client.asked) >= 30
         assert prober.results() == []
         client.gate.set()
-        assert prober.wait(at_least(30), 0.0, 2.0)
+        assert prober.wait(at_least(30), 0.0, 10.0)
     due = [result.due for result in prober.results()[:30]]
     assert due[-1] - due[0] == pytest.approx(0.29)
 
@@ -94,17 +94,17 @@ def test_a_stall_that_takes_every_worker_is_seen_by_as_many_probes_as_it_lasted(
     client = Client()
     client.gate.clear()
     with probing(client) as prober:
-        assert prober.wait(at_least(10), 0.0, 2.0)
+        assert prober.wait(at_least(10), 0.0, 10.0)
         stalled = prober.results()
         assert {(result.ok, result.error) for result in stalled} == {(False, "not sent: no probe is answered")}
         assert len(client.asked) == 3
         client.gate.set()
-        assert prober.wait(lambda results: sum(result.ok for result in results) >= 6, 0.0, 2.0)
+        assert prober.wait(lambda results: sum(result.ok for result in results) >= 6, 0.0, 10.0)
 
 
 def test_the_rate_can_be_changed_while_probing() -> None:
-    with probing(Client(), rate=2.0) as prober:
-        assert prober.wait(at_least(1), 0.0, 2.0)
+    with probing(Client(), rate=5.0) as prober:
+        assert prober.wait(at_least(1), 0.0, 10.0)
         prober.rate = 500.0
         assert prober.wait(at_least(50), 0.0, 3.0)
 
@@ -113,7 +113,7 @@ def test_waiting_ends_when_there_is_enough_and_says_so() -> None:
     with probing(Client()) as prober:
         began = time.monotonic()
         assert prober.wait(at_least(5), 0.0, 10.0)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.0
 
 
 @pytest.mark.parametrize("answering", [True, False])
@@ -124,14 +124,14 @@ def test_waiting_ends_at_its_timeout_whether_probes_come_or_not(answering: bool)
     with probing(client) as prober:
         began = time.monotonic()
         assert not prober.wait(lambda _results: False, 0.0, 0.2)
-        assert 0.2 <= time.monotonic() - began < 0.6
+        assert 0.2 <= time.monotonic() - began < 2.0
 
 
 def test_waiting_looks_only_at_probes_due_since_then() -> None:
     with probing(Client()) as prober:
-        assert prober.wait(at_least(5), 0.0, 2.0)
+        assert prober.wait(at_least(5), 0.0, 10.0)
         now = time.monotonic()
-        assert prober.wait(at_least(3), now, 2.0)
+        assert prober.wait(at_least(3), now, 10.0)
         assert not prober.wait(at_least(1), now + 100, 0.0)
 
 
@@ -148,7 +148,7 @@ def test_stopping_is_bounded_by_the_clients_timeout_and_sends_no_more(server: Sc
         assert prober.wait(at_least(1), 0.0, 3.0)
         began = time.monotonic()
         prober.stop()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.0
         sent = len(server.asked)
     over.set()
     client.close()
@@ -187,9 +187,9 @@ def test_a_probe_is_well_only_if_a_list_of_results_came_back(
     server: ScriptedService, answer: Answer, wrong: str
 ) -> None:
     server.script["POST", SEARCH] = answer
-    client = HttpClient(timeout_s=1.0)
+    client = HttpClient(timeout_s=5.0)
     with probing(client, Ask(server.url, "default", "q")) as prober:
-        assert prober.wait(at_least(1), 0.0, 2.0)
+        assert prober.wait(at_least(1), 0.0, 10.0)
     client.close()
     result = prober.results()[0]
     assert result.ok is (wrong == "")

@@ -9,7 +9,7 @@ from drill.http import HttpClient
 from drill.metrics.scrape import ScrapeSource
 from drill.metrics.snapshot import Delta, Snapshot
 from tests.library.server import CLASSIC, OPENMETRICS, Answer, ScriptedService, html, scripted
-from tests.library.world import key
+from tests.library.world import key, shared_client
 
 HEAD = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000.5\n"
 CLASSIC_TEXT = f"""{HEAD}# HELP retrieval_requests_total Requests.
@@ -39,10 +39,8 @@ def server() -> Iterator[ScriptedService]:
 
 
 @pytest.fixture
-def client() -> Iterator[HttpClient]:
-    client = HttpClient(timeout_s=1.0)
-    yield client
-    client.close()
+def client() -> HttpClient:
+    return shared_client()
 
 
 class Scraper:

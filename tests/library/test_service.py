@@ -27,7 +27,7 @@ def quiet(_text: str) -> None:
     """Take a tick and do nothing."""
 
 
-def service(*servers: ScriptedService, command: list[str] | None = None, timeout_s: float = 2.0) -> RetrievalService:
+def service(*servers: ScriptedService, command: list[str] | None = None, timeout_s: float = 10.0) -> RetrievalService:
     urls = [server.url for server in servers]
     settings = Service(instances=urls, reload_command=command or [], reload_timeout_s=timeout_s)
     return RetrievalService(settings, shared_client())
@@ -60,7 +60,7 @@ def test_a_search_is_a_post_of_query_size_and_tenant(server: ScriptedService) ->
 
 
 def test_all_instances_are_asked_at_the_same_time() -> None:
-    meeting = threading.Barrier(3, timeout=2.0)
+    meeting = threading.Barrier(3, timeout=10.0)
 
     def wait(name: str) -> str:
         meeting.wait()
@@ -73,7 +73,7 @@ def test_all_instances_are_asked_at_the_same_time() -> None:
 def test_without_a_command_only_health_is_awaited(server: ScriptedService, tmp_path: Path) -> None:
     outcome = service(server).reload(tmp_path / ".env", quiet)
     assert outcome.problem == ""
-    assert 0 <= outcome.seconds < 1.0
+    assert 0 <= outcome.seconds < 5.0
 
 
 def test_reload_waits_until_every_instance_is_healthy(server: ScriptedService, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_instance_that_does_not_become_healthy_in_time_is_named(server: Scrip
     assert outcome.problem.startswith("not healthy within 0.2 s")
     assert f"{other.url}: HTTP 503" in outcome.problem
     assert server.url not in outcome.problem
-    assert 0.2 <= outcome.seconds < 1.5
+    assert 0.2 <= outcome.seconds < 4.0
 
 
 def test_the_command_is_told_the_env_file_and_is_no_shell(server: ScriptedService, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def alive(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 2.0
+    deadline = time.monotonic() + 5.0
     while alive(pid) and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     return not alive(pid)
@@ -162,11 +162,11 @@ time.sleep(60)
 def test_a_command_that_hangs_is_ended_with_its_whole_process_group(server: ScriptedService, tmp_path: Path) -> None:
     child = tmp_path / "child"
     ticks: list[str] = []
-    outcome = service(server, command=[*python(HANGING), str(child)], timeout_s=0.5).reload(
+    outcome = service(server, command=[*python(HANGING), str(child)], timeout_s=1.0).reload(
         tmp_path / ".env", ticks.append
     )
-    assert "did not end within 0.5 s" in outcome.problem
-    assert outcome.seconds < 2.0
+    assert "did not end within 1 s" in outcome.problem
+    assert outcome.seconds < 8.0
     assert set(ticks) == {"restarting the service"}
     assert gone(int(child.read_text()))
 
@@ -179,7 +179,7 @@ def test_an_interruption_ends_the_command_and_goes_on(server: ScriptedService, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        service(server, command=[*python(HANGING), str(child)], timeout_s=5.0).reload(tmp_path / ".env", interrupt)
+        service(server, command=[*python(HANGING), str(child)], timeout_s=20.0).reload(tmp_path / ".env", interrupt)
     assert gone(int(child.read_text()))
 
 

@@ -32,6 +32,11 @@ def test_p95_has_an_upper_bound_from_a_hundred_samples_and_p50_from_ten() -> Non
     assert quantile_bounds(HUNDRED[:10], 0.5)[1] < math.inf
 
 
+def test_the_lowest_sample_can_be_a_lower_bound() -> None:
+    assert quantile_bounds(HUNDRED[:8], 0.5)[0] == 1.0
+    assert quantile_bounds(HUNDRED[:7], 0.5)[0] == 0.0
+
+
 def test_with_few_samples_there_is_no_lower_bound_either() -> None:
     assert quantile_bounds([1.0, 2.0], 0.5) == (0.0, math.inf)
 

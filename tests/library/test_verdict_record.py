@@ -146,6 +146,8 @@ def test_the_line_of_evidence_begins_with_the_verdict_and_holds_every_number() -
 def test_zero_is_a_number_and_nothing_is_none() -> None:
     assert Evidence(Verdict.PASS, "r", 0, "==", 0, 0, 0.0).line() == "pass, 0 == 0, window 0.0 s, 0 samples: r"
     assert Evidence(Verdict.NOT_RUN, "r").line() == "not_run: r"
+    assert Evidence(Verdict.PASS, "r", 3).numbers() == ""
+    assert Evidence(Verdict.PASS, "r", op="<=", threshold=3).numbers() == ""
 
 
 def test_a_verdict_is_put_on_the_same_numbers() -> None:

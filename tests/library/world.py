@@ -58,7 +58,7 @@ def start(
 @cache
 def shared_client() -> HttpClient:
     """Return the one client of all drills: loading the certificate authorities takes its time."""
-    return HttpClient(timeout_s=2.0)
+    return HttpClient(timeout_s=5.0)
 
 
 def close_drills() -> None:

@@ -1,0 +1,224 @@
+"""The rollback itself: one edit, one reload, the proof, and the way back."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drill import rollback as rollback_module
+from drill.context import Drill
+from drill.envfile import EnvWriteFailed
+from drill.errors import Refused
+from drill.record import Evidence
+from drill.rollback import Progress, Rollback
+from drill.steps.flags import disable_shadow_read, force_faiss
+from drill.verdict import Outcome, Verdict
+from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, running
+from tests.library.world import MIGRATING, ROLLED_BACK, make_drill
+
+STEPS = frozenset({"disable_dual_write", "disable_shadow_read", "force_faiss"})
+
+
+class Restarting(ScriptedService):
+    """A service that starts anew, and counts anew, with the env file that the reload command took."""
+
+    env_file: Path
+    requests = 0
+    starts = 1
+    seen = MIGRATING
+    dead_on = "never"
+
+    def current(self) -> str:
+        taken = self.env_file.with_name("taken")
+        text = taken.read_text() if taken.exists() else self.seen
+        if text != self.seen:
+            self.seen, self.requests, self.starts = text, 0, self.starts + 1
+        return text
+
+    def health(self, _body: object) -> Answer:
+        return as_json({}, 503 if self.dead_on in self.current() else 200)
+
+    def search(self, _body: object) -> Answer:
+        self.current()
+        self.requests += 1
+        return as_json({"results": []})
+
+    def metrics(self, _body: object) -> Answer:
+        backend = "faiss" if "BACKEND=faiss" in self.current() else "pgvector"
+        families = ("requests", "errors", "dual_write_errors", "dual_write_skipped", "shadow_dropped")
+        shadows = ("agreement_at_5", "ndcg_at_10", "latency_seconds")
+        lines = [f"# TYPE retrieval_{name}_total counter" for name in families]
+        lines += [f"# TYPE retrieval_shadow_{name} histogram" for name in shadows]
+        lines += [f'retrieval_requests_total{{backend="{backend}"}} {self.requests}']
+        lines += [f"process_start_time_seconds {self.starts}", ""]
+        return Answer("\n".join(lines).encode(), kind=CLASSIC)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback_module, "PROOF_S", 0.3)
+    monkeypatch.setattr(rollback_module, "PROOF_PROBES", 2)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Restarting]:
+    with running(Restarting()) as server:
+        server.env_file = tmp_path / ".env"
+        server.script["GET", "/health"] = server.health
+        server.script["POST", "/internal/retrieval/search"] = server.search
+        server.script["GET", "/metrics"] = server.metrics
+        yield server
+
+
+@pytest.fixture
+def drill(tmp_path: Path, server: Restarting) -> Iterator[Drill]:
+    drill = drill_on(tmp_path, server)
+    yield drill
+    end(drill)
+
+
+def drill_on(folder: Path, server: Restarting, *, env: str = MIGRATING, apply: bool = True, toml: str = "") -> Drill:
+    command = f'reload_command = ["cp", "{folder / ".env"}", "{folder / "taken"}"]'
+    text = f'[service]\nbase_url = "{server.url}"\n{command}\n{toml}'
+    server.seen = env
+    return make_drill(folder, toml=text, env=env, apply=apply, selected=STEPS)
+
+
+def impatient(drill: Drill) -> Drill:
+    """Have a drill wait only shortly for the service."""
+    settings = replace(drill.config.service, reload_timeout_s=0.4)
+    drill.config = replace(drill.config, service=settings)
+    return drill
+
+
+def end(drill: Drill) -> None:
+    if drill.probing:
+        drill.prober.stop()
+        drill.prober._client.close()
+
+
+def text_of(drill: Drill) -> str:
+    return drill.env_file.path.read_text()
+
+
+def test_a_rollback_is_written_taken_and_proven(drill: Drill) -> None:
+    rollback = Rollback(drill)
+    settled: list[str] = []
+    rollback.on_settled = lambda: settled.append(rollback.progress)
+    rollback.perform()
+    assert (rollback.progress, rollback.problem, settled) == (Progress.EFFECTIVE, "", ["written"])
+    assert text_of(drill) == ROLLED_BACK
+    assert (drill.record.flags_written, drill.rolled_back, drill.judged) == (True, True, True)
+    assert drill.new_processes == list(drill.service.instances)
+    assert drill.written_at is not None
+    assert rollback.proven_at is not None
+    assert rollback.proven_at > drill.written_at
+    outcome, evidence = force_faiss(drill, rollback)
+    assert (outcome, evidence.verdict) == (Outcome.APPLIED, Verdict.PASS)
+    assert evidence.reason.startswith("RETRIEVAL_BACKEND: ")
+    assert drill.record.time_to_safety_s == pytest.approx(rollback.proven_at - drill.written_at, abs=1e-3)
+
+
+def test_steps_share_one_edit_and_one_reload(drill: Drill, server: Restarting) -> None:
+    rollback = Rollback(drill)
+    rollback.write()
+    rollback.write()
+    assert disable_shadow_read(drill, rollback)[1].verdict is Verdict.PASS
+    assert force_faiss(drill, rollback)[1].verdict is Verdict.PASS
+    assert server.starts == 2
+    assert drill.events.path.read_text().count('"set_flags"') == 2
+
+
+def test_a_rollback_that_took_too_long_fails_its_step(drill: Drill) -> None:
+    drill.config = replace(drill.config, slo=replace(drill.config.slo, rto_s=0.1))
+    _, evidence = force_faiss(drill, Rollback(drill))
+    assert evidence.verdict is Verdict.FAIL
+    assert "[slo] rto_s is 0.1 s" in evidence.reason
+
+
+def test_a_service_that_does_not_come_back_gets_its_env_file_back(drill: Drill, server: Restarting) -> None:
+    server.dead_on = "BACKEND=faiss"
+    rollback = Rollback(impatient(drill))
+    outcome, evidence = force_faiss(drill, rollback)
+    assert (outcome, evidence.verdict) == (Outcome.ERROR, Verdict.FAIL)
+    assert "the previous env file was restored, the service is back on it" in evidence.reason
+    assert text_of(drill) == MIGRATING
+    assert (drill.record.restored, drill.rolled_back, drill.judged) == (True, False, False)
+    assert (rollback.progress, drill.record.exit_code) == (Progress.RESTORED, 1)
+
+
+def test_a_service_that_stays_down_is_said_to(drill: Drill, server: Restarting) -> None:
+    server.dead_on = "BACKEND"
+    _, evidence = force_faiss(drill, Rollback(impatient(drill)))
+    assert "but the service is still down" in evidence.reason
+
+
+def test_where_it_is_told_so_the_env_file_stays_rolled_back(tmp_path: Path, server: Restarting) -> None:
+    server.dead_on = "BACKEND=faiss"
+    drill = drill_on(tmp_path, server, toml='on_boot_failure = "leave"')
+    rollback = Rollback(impatient(drill))
+    rollback.perform()
+    end(drill)
+    assert rollback.progress is Progress.LEFT_DOWN
+    assert text_of(drill) == ROLLED_BACK
+    assert (drill.record.restored, drill.judged) == (False, False)
+
+
+def test_a_dry_run_changes_nothing_and_says_what_it_would(tmp_path: Path, server: Restarting) -> None:
+    drill = drill_on(tmp_path, server, apply=False)
+    outcome, evidence = force_faiss(drill, Rollback(drill))
+    assert (outcome, evidence.verdict) == (Outcome.WOULD_CHANGE, Verdict.PASS)
+    assert "dry-run: nothing was written" in evidence.reason
+    assert text_of(drill) == MIGRATING
+    assert server.asked == []
+
+
+def test_a_file_that_is_rolled_back_already_is_not_written_but_judged(tmp_path: Path, server: Restarting) -> None:
+    drill = drill_on(tmp_path, server, env=ROLLED_BACK)
+    outcome, evidence = force_faiss(drill, Rollback(drill))
+    end(drill)
+    assert (outcome, evidence.verdict) == (Outcome.NO_CHANGE, Verdict.PASS)
+    assert evidence.reason.startswith("RETRIEVAL_BACKEND=faiss already; ")
+    assert (drill.record.flags_written, drill.record.time_to_safety_s) == (False, None)
+    assert not (tmp_path / ".env.bak").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "written"),
+    [
+        (Refused("changed meanwhile"), False),
+        (EnvWriteFailed("disk full", changed=False), False),
+        (EnvWriteFailed("not proven to last", changed=True), True),
+    ],
+)
+def test_a_write_that_fails_says_whether_the_flags_are_on_disk(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch, error: Exception, written: bool
+) -> None:
+    def fail(_plan: object) -> None:
+        raise error
+
+    monkeypatch.setattr(drill.env_file, "apply", fail)
+    rollback = Rollback(drill)
+    with pytest.raises(type(error)):
+        rollback.write()
+    assert (rollback.progress, drill.record.flags_written) == (Progress.PLANNED, written)
+
+
+def test_only_flags_of_selected_steps_are_written(tmp_path: Path, server: Restarting) -> None:
+    drill = drill_on(tmp_path, server)
+    drill.selected = frozenset({"force_faiss"})
+    Rollback(drill).write()
+    assert text_of(drill) == MIGRATING.replace("BACKEND=pgvector", "BACKEND=faiss")
+    assert drill.record.changes == {"RETRIEVAL_BACKEND": "faiss"}
+
+
+def test_an_instance_on_another_backend_is_not_proven(drill: Drill, server: Restarting) -> None:
+    rollback = Rollback(drill)
+    rollback.perform()
+    server.script["GET", "/metrics"] = lambda body: Answer(
+        server.metrics(body).body.replace(b"faiss", b"pgvector"), kind=CLASSIC
+    )
+    evidence: Evidence = force_faiss(drill, rollback)[1]
+    assert evidence.verdict is Verdict.FAIL
+    assert drill.record.time_to_safety_s is None

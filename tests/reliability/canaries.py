@@ -1,0 +1,95 @@
+"""Secrets and personal data planted in all that a drill reads, and the search for them in all that it leaves."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.drill.harness import DEAD, Desk, Ran
+
+PLANTED = (
+    "cnrQuote7x",
+    "cnrUrlPw3k",
+    "cnrUnicode9",
+    "cnrScript2m",
+    "cnrPemKey5t",
+    "cnrPerson4w",
+    "cnrBearer8q",
+    "cnrDsnPw6h",
+    "cnrExport1z",
+    "cnrConfig3v",
+)
+"""A word inside each planted value that no escaping changes: who shows the value in whatever disguise shows it."""
+
+ENV = """\
+# service
+export SESSION_SECRET='cnrExport1z-with-export'
+FF_RETRIEVAL_DUAL_WRITE=ON
+FF_RETRIEVAL_SHADOW_READ=ON
+RETRIEVAL_BACKEND=pgvector
+QUOTED_PASSWORD="cnrQuote7x'\\"quoted"
+BROKER=amqps://svc:cnrUrlPw3k@mq.internal:5671/v
+GREETING=cnrUnicode9-пароль-秘密
+BANNER=<script>cnrScript2m(1)</script>
+TLS_KEY="-----BEGIN PRIVATE KEY-----
+cnrPemKey5tMIIEvQIBADANBgkqhkiG9w0BAQEF
+-----END PRIVATE KEY-----"
+ONCALL=cnrPerson4w@example.org
+SERVICE_TOKEN=cnrBearer8q
+TARGET_DSN=postgresql://drill:cnrDsnPw6h@127.0.0.1:9/vectors
+"""
+TOML = f"""\
+[service]
+base_url = "{DEAD}"
+reload_timeout_s = 1
+auth_token_env = "SERVICE_TOKEN"
+chat_path = "/chat"
+chat_body = {{message = "cnrConfig3v, born 1970-01-01"}}
+[target]
+dsn_env = "TARGET_DSN"
+"""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A desk whose env file and configuration are full of secrets."""
+
+    desk: Desk
+
+    @classmethod
+    def make(cls, home: Path) -> "Planted":
+        """Plant them."""
+        env_file = home / "config" / "service.env"
+        env_file.parent.mkdir()
+        env_file.write_text(ENV)
+        env_file.with_name("drill.toml").write_text(TOML)
+        return cls(Desk(env_file, home / "left" / "artifacts", home / "left" / "reports"))
+
+    @property
+    def left(self) -> Path:
+        """The directory for all that a drill may leave."""
+        return self.desk.artifacts.parent
+
+    def hits(self, ran: Ran) -> list[str]:
+        """Return where a planted value was found: in the streams or in any written file but the backup."""
+        texts = {"the streams": ran.output.encode()} | {str(path.name): path.read_bytes() for path in self._written()}
+        assert len(texts) > 1, "the drill left nothing to be searched"
+        return [
+            f"{word} in {name}"
+            for name, data in texts.items()
+            for word in PLANTED
+            if any(f in data for f in forms(word))
+        ]
+
+    def _written(self) -> Iterator[Path]:
+        given = {"service.env", "service.env.bak", "drill.toml"}
+        for path in (*self.left.rglob("*"), *self.desk.env_file.parent.rglob("*")):
+            if path.is_file() and path.name not in given:
+                yield path
+
+
+def forms(word: str) -> tuple[bytes, ...]:
+    """Return the word and what it is in base64, wherever it stands in what was encoded."""
+    plain = word.encode()
+    inner = (b64encode(b"\0" * shift + plain)[(0, 2, 3)[shift] : (shift + len(plain)) * 8 // 6] for shift in range(3))
+    return (plain, *inner)
