@@ -5,9 +5,10 @@ kilobytes of gzip can hold gigabytes, so a compressed answer is not unpacked.
 """
 
 import json
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 8 * 1024 * 1024
 USER_AGENT = "rollback-drill"
 
+_TALKATIVE = ("httpx", "httpcore")
+"""Loggers that at DEBUG repeat the headers of answers, cookies and banners among them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -23,7 +27,7 @@ class Reply:
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
     latency_s: float
     """From the first byte sent to the last byte received."""
     error: str = ""
@@ -61,6 +65,8 @@ class HttpClient:
 
         from drill.transport import BoundedTransport
 
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.timeout_s = timeout_s
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}

@@ -190,6 +190,8 @@ def main() -> None:
         supervisor.start(delta=arguments.delta, traffic=arguments.traffic, switched=arguments.switched)
         control = supervisor.listen()
         _say({"ready": True})
+        if not arguments.owned:
+            _let_go_of_the_terminal(arguments.home)
         supervisor.serve(control, 0 if arguments.owned else None)
     except SandboxError as error:
         _say({"error": str(error)})
@@ -201,6 +203,12 @@ def main() -> None:
 
 def _interrupted(signum: int, _frame: object) -> NoReturn:
     sys.exit(128 + signum)
+
+
+def _let_go_of_the_terminal(home: Path) -> None:
+    """Write on to a log: a pipe that ``up`` was run in would otherwise wait for the end of the stack."""
+    with (home / "supervisor.log").open("ab") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
 
 
 def _say(answer: dict[str, object]) -> None:

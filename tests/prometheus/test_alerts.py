@@ -61,8 +61,13 @@ class Fake:
             value = self.evaluations if "count" in expr else NOW - (self.watchdog_age_s or 0.0)
             return [Sample(WATCHDOG, at, float(value))] if there else []
         if "max_over_time" in expr:
-            return samples({"firing": self.fired}, at)
+            return [_without_name(sample) for sample in samples({"firing": self.fired}, at)]
         return samples(self.before if early else self.last, at)
+
+
+def _without_name(sample: Sample) -> Sample:
+    """Return what a function of PromQL leaves of a sample."""
+    return sample._replace(labels={label: value for label, value in sample.labels.items() if label != "__name__"})
 
 
 def samples(states: Mapping[str, Sequence[str]], at: float) -> list[Sample]:
@@ -157,6 +162,13 @@ def test_pending_is_not_firing_but_is_shown(tmp_path: Path) -> None:
     assert (old.verdict, old.detail["pending before and still"]) == (Verdict.PASS, "Slow")
 
 
+def test_an_alert_that_fired_is_not_said_to_be_pending_too(tmp_path: Path) -> None:
+    old = judge(tmp_path, Fake(before={"firing": ["Slow"]}, fired=["Slow"], last={"pending": ["Slow"]}))
+    assert (old.verdict, set(old.detail)) == (Verdict.PASS, {"fired before, resolved since", "query"})
+    new = judge(tmp_path, Fake(fired=["Slow"], last={"pending": ["Slow"]}))
+    assert (new.verdict, set(new.detail)) == (Verdict.FAIL, {"fired and resolved", "query"})
+
+
 def test_another_instance_of_a_firing_alert_is_new(tmp_path: Path) -> None:
     class Two(Fake):
         def vector(self, expr: str, at: float | None = None) -> list[Sample]:
@@ -212,22 +224,27 @@ def test_rules_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     assert (evidence.verdict, evidence.reason) == (Verdict.ERROR, "Prometheus: the answer is partial")
 
 
-def test_the_first_evaluation_after_the_reload_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("late", ["Slow", "Watchdog"])
+def test_the_first_evaluation_after_the_reload_is_waited_for(tmp_path: Path, late: str) -> None:
+    ages = [21.0, 0.0]
+
     class Late(Fake):
         def rules(self) -> list[AlertRule]:
-            self.found = [rule(age_s=0.0 if self.evaluations > 9 else 21, interval_s=60)]
-            self.evaluations += 1
-            return list(self.found)
+            return [
+                rule(name, age_s=ages.pop(0) if name == late else 1.0, interval_s=60) for name in ("Slow", "Watchdog")
+            ]
 
-    fake = Late()
-    assert judge(tmp_path, fake).verdict is Verdict.PASS
-    assert fake.evaluations == 11
+    toml = "alerts = 'alertname=\"Slow\"'"
+    assert judge(tmp_path, Late(), toml).verdict is Verdict.PASS
+    assert ages == []
 
 
 def test_names_are_counted_shortened_and_only_shown_if_they_look_like_names(tmp_path: Path) -> None:
     names = ["A", "B", "C", "D", "E", "F", "<b>me@example.org</b>"]
     reason = judge(tmp_path, Fake(fired=names)).reason
     assert reason == "fired and resolved: (a name that is not shown), A, B, C, D, and 2 more"
+    assert judge(tmp_path, Fake(fired=["A" * 81])).reason == "fired and resolved: (a name that is not shown)"
+    assert judge(tmp_path, Fake(fired=["A" * 80, "Slow P95 (x)", "Slow: P95.x-y_z"])).reason.count("not shown") == 1
 
 
 def test_a_dead_prometheus_is_an_error_in_bounded_time(tmp_path: Path) -> None:

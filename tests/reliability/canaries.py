@@ -2,8 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from tests.drill.harness import DEAD, Desk, Ran
 
@@ -18,6 +21,9 @@ PLANTED = (
     "cnrDsnPw6h",
     "cnrExport1z",
     "cnrConfig3v",
+    "cnrServer2s",
+    "cnrCookie7c",
+    "cnrAnswer5a",
 )
 """A word inside each planted value that no escaping changes: who shows the value in whatever disguise shows it."""
 
@@ -48,6 +54,45 @@ chat_body = {{message = "cnrConfig3v, born 1970-01-01"}}
 [target]
 dsn_env = "TARGET_DSN"
 """
+
+
+class _Talkative(BaseHTTPRequestHandler):
+    """Answers every request with personal data, in headers, metrics and JSON."""
+
+    server_version = "<script>cnrServer2s</script>"
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self._answer()
+
+    def _answer(self) -> None:
+        body = b'{"results": [{"id": "cnrAnswer5a", "score": "cnrAnswer5a"}], "answer": {"cnrAnswer5a": 1}}'
+        self.send_response(200)
+        self.send_header("Set-Cookie", "session=cnrCookie7c")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        """Say nothing."""
+
+
+@contextmanager
+def talkative_service() -> Iterator[str]:
+    """Yield the URL of a service whose every answer holds personal data."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Talkative)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drill.harness import Ran
-from tests.reliability.canaries import PLANTED, Planted, forms
+from tests.drill.harness import DEAD, Ran
+from tests.reliability.canaries import PLANTED, Planted, forms, talkative_service
 
 LOUD = ("-vv", "-l", "--tb=long", "--log-level=DEBUG", "--full-trace")
 CRASHES = {
@@ -61,6 +61,17 @@ def test_no_flag_makes_a_failing_drill_show_a_secret(planted: Planted, options: 
     ran = loud(planted, *options)
     ran.expect(1)
     assert ran.entries
+    assert planted.hits(ran) == []
+
+
+def test_no_answer_of_a_service_is_shown(planted: Planted) -> None:
+    """Neither bodies nor cookies nor banners, not even in the clients' debug logs."""
+    toml = planted.desk.env_file.with_name("drill.toml")
+    with talkative_service() as url:
+        toml.write_text(toml.read_text().replace(DEAD, url))
+        ran = loud(planted, "--log-cli-level=DEBUG")
+    assert ran.code in {1, 10}, ran
+    assert ran.verdicts["smoke.search"] != "pass"
     assert planted.hits(ran) == []
 
 
