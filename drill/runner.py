@@ -35,7 +35,11 @@ class Runner:
 
         def asked() -> Evidence:
             evidence = look(self.drill)
-            return evidence if self.drill.judged else self._unjudged(f"before the rollback: {evidence.line()}")
+            return (
+                evidence
+                if self.drill.judged
+                else self._unjudged(f"before the rollback: {evidence.verdict}: {evidence.reason}")
+            )
 
         return self._run(row, lambda: (Outcome.NOT_RUN, asked()))
 

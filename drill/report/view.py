@@ -127,7 +127,7 @@ def _headline(record: DrillRecord) -> tuple[str, str]:
         Result.SUCCESS: (
             ("Rolled back and proven", "Every required step and check passed.")
             if record.apply
-            else ("Ready to roll back", "Every prerequisite and read-only check passed. Nothing was changed.")
+            else ("Ready to roll back", "Every prerequisite holds. Nothing was changed.")
         ),
         Result.FAILURE: (
             "A step or check failed",
