@@ -28,7 +28,7 @@ bench: $(READY)  ## speed, as ratios of one run
 	$(BIN)/python -m bench
 
 lock: $(READY)  ## resolve the dependencies anew
-	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dev --generate-hashes --allow-unsafe --strip-extras \
+	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dask --extra dev --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 $(READY): requirements.lock

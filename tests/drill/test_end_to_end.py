@@ -14,7 +14,9 @@ SCHEMA = Draft202012Validator(json.loads((ROOT / "drill" / "journal" / "schema.j
 FLAGS = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "OFF", "RETRIEVAL_BACKEND": "faiss"}
 
 
-def test_a_dry_run_changes_not_one_byte_and_names_what_it_would_change(stack: Stack, desk: Desk) -> None:
+def test_a_dry_run_changes_not_one_byte_and_names_what_it_would_change(fresh_stack: Stack, tmp_path: Path) -> None:
+    stack = fresh_stack
+    desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
     before, status = stack.env_file.read_bytes(), stack.env_file.stat()
     ran = desk.drill()
     ran.expect(0)
