@@ -1,4 +1,4 @@
-"""``python -m drill``: look at the journal of past drills."""
+"""``python -m drill``: look at past drills."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from drill.journal.log import JOURNAL_FILE
+from drill.errors import UsageError
+from drill.journal.log import JOURNAL_FILE, journal_path
 from drill.verdict import EXIT_USAGE
 
 DEFAULT_JOURNAL = Path("artifacts", JOURNAL_FILE)
@@ -34,12 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = error.strerror or type(error).__name__
         print(f"cannot read {error.filename}: {reason}; give an existing file", file=sys.stderr)
         return EXIT_USAGE
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m drill", description="Look at past drills.")
     topics = parser.add_subparsers(required=True, metavar="TOPIC")
     _add_journal(topics.add_parser("journal", help="the log with one line per drill"))
+    _add_history(topics.add_parser("history", help="build the page of all drills, reports/index.html"))
     return parser
 
 
@@ -54,6 +59,28 @@ def _add_journal(parser: argparse.ArgumentParser) -> None:
     shower.set_defaults(command=_show)
     for action in (checker, shower):
         action.add_argument("--path", type=Path, default=DEFAULT_JOURNAL, help=f"default {DEFAULT_JOURNAL}")
+
+
+def _add_history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--artifacts-dir", type=Path, default=DEFAULT_JOURNAL.parent, help="default artifacts")
+    parser.add_argument("--reports-dir", type=Path, default=Path("reports"), help="default reports")
+    parser.add_argument("--drill-config", type=Path, help="default drill.toml, if there is one here")
+    parser.set_defaults(command=_history)
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    """Build the page; what it warns of is printed and gives exit code 1, so that a timer can watch it."""
+    from drill.config_load import find_config, load_config
+    from drill.history.write import build, warnings
+
+    here = Path(".env")
+    config = load_config(find_config(arguments.drill_config, here, Path.cwd()), here, {}, os.environ)
+    page, history = build(journal_path(arguments.artifacts_dir), arguments.reports_dir, config.history.max_age_days)
+    found = warnings(history, config.history.max_age_days)
+    print(f"{page}: {history.total} drills of {len(history.envs)} env files")
+    for line in found:
+        print(line)
+    return 1 if found else 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

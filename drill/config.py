@@ -138,6 +138,14 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """The page of all drills, ``reports/index.html``."""
+
+    max_age_days: float = 90.0
+    """Days after which an env file's last successful drill is too long ago."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration."""
 
@@ -150,5 +158,6 @@ class Config:
     purge: Purge = field(default_factory=Purge)
     window: Window = field(default_factory=Window)
     reopen: Reopen = field(default_factory=Reopen)
+    history: History = field(default_factory=History)
     source: Path | None = None
     """The file it was read from; ``None``: built-in defaults."""

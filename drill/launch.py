@@ -3,7 +3,7 @@
 import os
 import secrets as random_tokens
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class Launch:
     record: DrillRecord
     events: EventLog
     drill: Drill | None
+    config: Config
+    """The built-in defaults if the env file could not even be read."""
+    env_values: Mapping[str, str | None] = field(repr=False)
 
 
 def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
@@ -63,7 +66,7 @@ def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
     record = _new_record(options)
     events = EventLog(events_path(options.artifacts_dir, record.drill_id).parent)
     events.start(record)
-    started = Launch(options, record, events, None)
+    started = Launch(options, record, events, None, config, values)
     if refusal:
         record.refused = refusal
         return started

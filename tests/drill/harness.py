@@ -89,4 +89,4 @@ class Desk:
 
     def found_reports(self) -> list[Path]:
         """Return the reports, oldest first."""
-        return sorted(self.reports.glob("*.html"))
+        return sorted(path for path in self.reports.glob("*.html") if path.name != "index.html")

@@ -1,0 +1,166 @@
+"""Past drills as the journal tells them, read line by line: a line that cannot be read is counted and passed over."""
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from drill.journal.verify import VerifyResult, verify
+from drill.verdict import Result
+
+MAX_DRILLS = 10_000
+"""How many of the last drills are kept one by one; older ones are counted, and count for their env file."""
+_LIMIT = 1 << 20
+"""Longest line that is read; no entry comes near it, a NUL-filled tail may be gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One drill of the journal; what its line does not hold in the right type is ``None`` or empty."""
+
+    at: datetime
+    """When it started, UTC."""
+    env_file: str
+    operator: str
+    apply: bool
+    result: str
+    notes: str
+    report: str
+    duration_s: float | None
+    time_to_safety_s: float | None
+    downtime_s: float | None
+    p95_ms: float | None
+    """P95 of the probes over the observation window, and the objective that it was judged by."""
+    p95_limit_ms: float | None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything that was required was measured and good."""
+        return self.result == Result.SUCCESS
+
+
+@dataclass(slots=True)
+class EnvHistory:
+    """What all drills of one env file, as the journal names it, come to."""
+
+    name: str
+    drills: int = 0
+    last: datetime | None = None
+    rehearsed: datetime | None = None
+    """Start of the last successful dry-run."""
+    performed: datetime | None = None
+    """Start of the last successful ``--apply``."""
+
+    @property
+    def succeeded(self) -> datetime | None:
+        """Start of the last successful drill of either kind."""
+        return max(filter(None, (self.rehearsed, self.performed)), default=None)
+
+    def age_days(self, now: datetime) -> float:
+        """Return the days since the last successful drill; infinite if there was none."""
+        return math.inf if self.succeeded is None else (now - self.succeeded).total_seconds() / 86_400
+
+    def take(self, drill: Past) -> None:
+        """Count a drill in."""
+        self.drills += 1
+        self.last = max(self.last or drill.at, drill.at)
+        if drill.succeeded and drill.apply:
+            self.performed = max(self.performed or drill.at, drill.at)
+        elif drill.succeeded:
+            self.rehearsed = max(self.rehearsed or drill.at, drill.at)
+
+
+@dataclass(slots=True)
+class History:
+    """A whole journal."""
+
+    chain: VerifyResult
+    drills: list[Past] = field(default_factory=list)
+    """The last ``MAX_DRILLS``, newest first."""
+    total: int = 0
+    unreadable: int = 0
+    """Lines that tell of no drill: torn by a crash, or not ours."""
+    envs: list[EnvHistory] = field(default_factory=list)
+    """By env file, the one that was drilled last first."""
+
+    def stale(self, max_age_days: float, now: datetime) -> list[EnvHistory]:
+        """Return the env files whose last successful drill is more than ``max_age_days`` ago, or never was."""
+        return [env for env in self.envs if env.age_days(now) > max_age_days]
+
+
+def read_history(journal: Path) -> History:
+    """Read the journal in bounded memory. Raises ``OSError`` if it cannot be read."""
+    history = History(verify(journal))
+    kept: deque[Past] = deque(maxlen=MAX_DRILLS)
+    envs: dict[str, EnvHistory] = {}
+    with journal.open("rb", buffering=_LIMIT) as file:
+        for line in _lines(file):
+            drill = parse(line)
+            if drill is None:
+                history.unreadable += 1
+                continue
+            kept.append(drill)
+            history.total += 1
+            envs.setdefault(drill.env_file, EnvHistory(drill.env_file)).take(drill)
+    history.drills = sorted(kept, key=lambda drill: drill.at, reverse=True)
+    history.envs = sorted(envs.values(), key=lambda env: env.last or datetime.min.replace(tzinfo=UTC), reverse=True)
+    return history
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    """Yield each line once; of an overlong one only its beginning, which does not parse."""
+    inside = False
+    while line := file.readline(_LIMIT):
+        if not inside:
+            yield line
+        inside = not line.endswith(b"\n")
+
+
+def parse(line: bytes) -> Past | None:
+    """Return the drill of a journal line, or ``None`` if the line tells of none."""
+    try:
+        entry = json.loads(line)
+        at = datetime.fromisoformat(entry["timestamp"]).astimezone(UTC)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("env_file"), str) or "drill_id" not in entry:
+        return None
+    latency = _check(entry, "slo.latency")
+    return Past(
+        at=at,
+        env_file=entry["env_file"],
+        operator=_text(entry.get("operator")),
+        apply=entry.get("apply") is True,
+        result=_text(entry.get("result")),
+        notes=_text(entry.get("notes")),
+        report=_text(entry.get("report")),
+        duration_s=_number(entry.get("duration_s")),
+        time_to_safety_s=_number(entry.get("time_to_safety_s")),
+        downtime_s=_number(entry.get("downtime_s")),
+        p95_ms=_number(latency.get("value")),
+        p95_limit_ms=_number(latency.get("threshold")),
+    )
+
+
+def _check(entry: Mapping[str, Any], check_id: str) -> Mapping[str, Any]:
+    checks = entry.get("checks")
+    found = (item for item in checks if isinstance(item, dict)) if isinstance(checks, list) else iter(())
+    return next((item for item in found if item.get("id") == check_id), {})
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number that is no boolean."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
