@@ -16,6 +16,7 @@ from drill.events import EventLog
 from drill.observation import Reading, Window, open_window, read_all, replaced
 from drill.primary.faiss_dir import FaissDir
 from drill.record import DrillRecord
+from drill.trace import Trace
 
 if TYPE_CHECKING:
     from drill.http import HttpClient
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 MAX_PROBE_RATE = 50.0
 """Probes per second that are never exceeded: a drill must not become the load it looks for."""
+POLL_S = 2.0
+"""How often the metrics are read while the service is watched, at most: the report shows when something moved."""
+POLLS = 60
+"""Into how many parts a long wait is divided for that."""
 
 
 @dataclass
@@ -62,6 +67,8 @@ class Drill:
     """Whether the flags are on disk and the service came back with them."""
     observed: Window | None = None
     """The observation window that latency, errors and silence are judged over."""
+    trace: Trace = field(default_factory=Trace)
+    """What is noted for the plots of the report."""
 
     @property
     def apply(self) -> bool:
@@ -137,7 +144,9 @@ class Drill:
 
     def read_metrics(self) -> Reading:
         """Read every instance now."""
-        return read_all(self.source, self.service.instances)
+        reading = read_all(self.source, self.service.instances)
+        self.trace.keep(reading)
+        return reading
 
     def window(self, last: Reading) -> Window:
         """Return what moved since the service settled."""
@@ -193,7 +202,17 @@ class Drill:
             self.tick(f"watching the service: {elapsed:.0f} s, {answered.total()} probes answered")
             return enough(answered, elapsed)
 
-        self.prober.wait(check, since, max(0.0, since + timeout_s - time.monotonic()))
+        self._wait_and_read(check, since, timeout_s)
+
+    def _wait_and_read(self, check: Callable[[Sequence["ProbeResult"]], bool], since: float, timeout_s: float) -> None:
+        """Wait for ``check``, reading the metrics now and then; a source that is slow is not asked again."""
+        deadline, pause_s = since + timeout_s, max(POLL_S, timeout_s / POLLS)
+        while not self.prober.wait(check, since, max(0.0, min(pause_s, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return
+            reading = self.read_metrics()
+            if reading.ended - reading.began > POLL_S / 2:
+                pause_s = timeout_s
 
     def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""

@@ -14,6 +14,7 @@ from drill.checks.flags import judge_backend, judge_shadow
 from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
+from drill.trace import MarkKind
 
 if TYPE_CHECKING:
     from drill.service import ReloadOutcome
@@ -112,7 +113,8 @@ class Rollback:
     def _reload(self) -> "ReloadOutcome":
         drill = self._drill
         drill.events.intent("reload")
-        outcome = drill.service.reload(drill.env_file.path, drill.tick)
+        with drill.trace.during(MarkKind.RELOAD, "reload"):
+            outcome = drill.service.reload(drill.env_file.path, drill.tick)
         drill.events.done("reload", ok=not outcome.problem)
         return outcome
 

@@ -12,6 +12,7 @@ from drill.errors import CannotMeasure, Refused, UsageError
 from drill.observation import Window
 from drill.record import Entry, Evidence
 from drill.rollback import Rollback
+from drill.trace import Mark, MarkKind
 from drill.verdict import Outcome, Verdict
 
 Look = Callable[[Drill], Evidence]
@@ -96,7 +97,9 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - a defect of the drill is no reason to leave a row without a verdict
             entry.outcome, entry.evidence = Outcome.ERROR, Evidence(Verdict.ERROR, _defect(error))
         finally:
-            entry.duration_s = time.monotonic() - began
+            ended = time.monotonic()
+            entry.duration_s = ended - began
+            self.drill.trace.marks.append(Mark(MarkKind.ROW, row, began, ended))
             self.drill.events.row(entry)
         return entry
 

@@ -11,6 +11,7 @@ import pytest
 
 from drill import leaks
 from drill.leaks import Leak, find_leaks, secrets_of
+from drill.report.material import Material
 from drill.report.render import render_page
 from drill.secret import Secret
 from tests.evidence.records import FLAGS_BEFORE, green
@@ -117,7 +118,7 @@ def test_what_is_shown_on_purpose_is_not_searched_for_unless_it_holds_a_login() 
 
 def test_an_ordinary_report_raises_no_false_alarm(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(render_page(green(), FLAGS_BEFORE, "ab" * 32), "utf-8")
+    path.write_text(render_page(Material(green(), FLAGS_BEFORE, "ab" * 32)), "utf-8")
     env = {
         "FF_RETRIEVAL_DUAL_WRITE": "ON",
         "RETRIEVAL_BACKEND": "pgvector",

@@ -1,0 +1,98 @@
+"""What one drill saw over time, frozen for its report; all times in seconds since its first step."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from drill.config import Slo
+from drill.report.traffic import Traffic, since_start, traffic
+from drill.trace import Mark, MarkKind, Moment
+
+if TYPE_CHECKING:
+    from drill.context import Drill
+    from drill.probe import ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One probe: when it was due, how long it took, whether it was answered well, and by whom."""
+
+    at: float
+    latency_s: float
+    ok: bool
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Probes, marks and counters of one drill; ``None`` is not reached."""
+
+    slo: Slo
+    samples: tuple[Sample, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    written_s: float | None = None
+    """When the flags were on disk."""
+    safe_s: float | None = None
+    """When every instance was proven to answer from FAISS only."""
+    settled_s: float | None = None
+    """When the rolled-back service was read first."""
+    window: tuple[float, float] | None = None
+    """The observation window."""
+    moments: tuple[Moment, ...] = ()
+    new_processes: frozenset[str] = frozenset()
+    """Instances seen to restart: their counters count from zero."""
+    before: Traffic | None = None
+    """From the start of the service's processes to the reload, as the service counted it."""
+    after: Traffic | None = None
+    """In the observation window, as the service counted it."""
+
+    @property
+    def reloads(self) -> tuple[Mark, ...]:
+        """The reloads, in order."""
+        return tuple(mark for mark in self.marks if mark.kind is MarkKind.RELOAD)
+
+    @property
+    def rows(self) -> tuple[Mark, ...]:
+        """The steps and checks, in the order in which they ran."""
+        return tuple(mark for mark in self.marks if mark.kind is MarkKind.ROW)
+
+    @property
+    def changed_s(self) -> float | None:
+        """When users began to feel the rollback: the first reload, else when the flags were on disk."""
+        return self.reloads[0].began if self.reloads else self.written_s
+
+    def between(self, since: float, until: float) -> list[Sample]:
+        """Return the probes due in ``[since, until)``."""
+        return [sample for sample in self.samples if since <= sample.at < until]
+
+
+def timeline_of(drill: "Drill") -> Timeline:
+    """Freeze what ``drill`` has seen."""
+    zero = drill.began
+    safety = drill.record.time_to_safety_s
+    written = None if drill.written_at is None else drill.written_at - zero
+    observed, settled = drill.observed, drill.settled
+    return Timeline(
+        slo=drill.config.slo,
+        samples=_samples(drill.prober.results() if drill.probing else [], zero),
+        marks=tuple(replace(mark, began=mark.began - zero, ended=mark.ended - zero) for mark in drill.trace.marks),
+        written_s=written,
+        safe_s=None if written is None or safety is None else written + safety,
+        settled_s=None if settled is None else settled.ended - zero,
+        window=None if observed is None else (observed.first.ended - zero, observed.last.began - zero),
+        moments=tuple(replace(moment, at=moment.at - zero) for moment in drill.trace.moments),
+        new_processes=frozenset(drill.new_processes),
+        before=_before(drill),
+        after=None if observed is None else traffic(list(observed.deltas.values())),
+    )
+
+
+def _samples(results: Iterable["ProbeResult"], zero: float) -> tuple[Sample, ...]:
+    return tuple(Sample(result.due - zero, result.latency_s, result.ok, result.instance) for result in results)
+
+
+def _before(drill: "Drill") -> Traffic | None:
+    """Return the traffic before the reload, if there was a reload."""
+    if drill.before is None or drill.before is drill.settled:
+        return None
+    return traffic([since_start(one) for one in drill.before.snapshots.values()])
