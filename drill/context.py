@@ -63,6 +63,8 @@ class Drill:
     """Instances that were seen to restart."""
     written_at: float | None = None
     """When the flags were on disk (monotonic)."""
+    reload_began: float | None = None
+    """When the service was first made to take the flags (monotonic): until then it ran as before."""
     rolled_back: bool = False
     """Whether the flags are on disk and the service came back with them."""
     observed: Window | None = None

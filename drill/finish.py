@@ -21,6 +21,9 @@ def close_measurements(started: Launch, began: float) -> None:
     if started.drill is not None and started.drill.probing:
         started.drill.prober.stop()
         _availability(started.drill)
+        from drill.baseline import baseline_of
+
+        record.baseline = baseline_of(started.drill)
     record.duration_s = round(time.monotonic() - began, 3)
 
 
@@ -32,7 +35,7 @@ def _availability(drill: Drill) -> None:
     since = drill.written_at if drill.written_at is not None else results[0].due
     after = [result for result in results if result.due >= since]
     failed = sum(not result.ok for result in after)
-    if after:
+    if after and (drill.judged or drill.written_at is not None):
         span = max(after[-1].due - after[0].due, 0.0)
         drill.record.downtime_s = round(span * failed / len(after), 3)
     drill.record.facts |= {

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from drill.verdict import EXIT_CODES, Outcome, Result, Verdict, worst
+
+if TYPE_CHECKING:
+    from drill.baseline import Baseline
 
 CHECK_IDS = (
     "preflight.env_file",
@@ -134,6 +138,8 @@ class DrillRecord:
     time_to_safety_s: float | None = None
     downtime_s: float | None = None
     purge: PurgeCounts = field(default_factory=PurgeCounts)
+    baseline: "Baseline | None" = None
+    """The service before and after; ``None`` if it was not looked at."""
     report: str = ""
     facts: dict[str, Scalar] = field(default_factory=dict)
     """Further facts for the head of the report (probes sent, availability, journal head)."""

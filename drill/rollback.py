@@ -100,6 +100,7 @@ class Rollback:
         drill.prober  # noqa: B018 - begins to probe: the restart is part of what users feel
         drill.before = drill.read_metrics()
         if drill.written_at is not None:
+            drill.reload_began = time.monotonic()
             outcome = self._reload()
             self.reload_s = outcome.seconds
             self.problem = outcome.problem

@@ -65,6 +65,11 @@ class Runner:
             with suppress(Refused, EnvWriteFailed):
                 self.rollback.write()
 
+    def begin_probing(self) -> None:
+        """Begin to probe: what users feel is watched from the first row that asks the service to the last."""
+        if not self.drill.record.refused:
+            self.drill.prober  # noqa: B018 - runs from first use on
+
     def green(self, row: str) -> bool:
         """Whether a row has passed."""
         return self.drill.record.entries[row].evidence.verdict is Verdict.PASS
