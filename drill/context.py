@@ -13,7 +13,7 @@ from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
-from drill.observation import Reading, Window, open_window, read_all, replaced
+from drill.observation import MetricsSource, Reading, Window, open_window, replaced
 from drill.primary.faiss_dir import FaissDir
 from drill.record import DrillRecord
 from drill.trace import Trace
@@ -21,7 +21,6 @@ from drill.trace import Trace
 if TYPE_CHECKING:
     from drill.http import HttpClient
     from drill.metrics.prometheus import PrometheusClient
-    from drill.metrics.scrape import ScrapeSource
     from drill.probe import Prober, ProbeResult
     from drill.service import RetrievalService
     from drill.target import Target
@@ -59,6 +58,8 @@ class Drill:
     """The metrics before the reload."""
     settled: Reading | None = None
     """The metrics from which the rolled-back service is judged."""
+    last_read: Reading | None = None
+    """The newest reading that was waited for."""
     new_processes: list[str] = field(default_factory=list)
     """Instances that were seen to restart."""
     written_at: float | None = None
@@ -99,15 +100,21 @@ class Drill:
         return RetrievalService(self.config.service, self.client)
 
     @cached_property
-    def source(self) -> "ScrapeSource":
-        """Where metrics are read."""
+    def source(self) -> MetricsSource:
+        """Where metrics are read: the configured Prometheus, else the instances themselves."""
         from drill.metrics.scrape import ScrapeSource
 
-        return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
+        metrics = self.config.metrics
+        direct = ScrapeSource(self.client, self.config.service.metrics_path, metrics.names)
+        if not metrics.prometheus_url:
+            return direct
+        from drill.metrics.queried import PrometheusSource
+
+        return PrometheusSource(self.prometheus, metrics.selector, metrics.names, direct, self.tick)
 
     @cached_property
     def prometheus(self) -> "PrometheusClient":
-        """The Prometheus server that keeps the alerts; made only where one is configured."""
+        """The Prometheus server that keeps metrics and alerts; made only where one is configured."""
         from drill.metrics.prometheus import PrometheusClient
 
         metrics, ca_file = self.config.metrics, self.config.service.ca_file
@@ -144,17 +151,33 @@ class Drill:
         """Whether the continuous probe has been started."""
         return "prober" in self.__dict__
 
-    def read_metrics(self) -> Reading:
-        """Read every instance now."""
-        reading = read_all(self.source, self.service.instances)
+    def read_metrics(self, since: float | None = None) -> Reading:
+        """Read every instance now.
+
+        Where that takes a wait, a reading that was begun at or after ``since`` (monotonic) will do.
+        """
+        last = self.last_read
+        if since is None or last is None or last.began < since or not self.source.waits:
+            last = self.last_read = self.source.read(self.service.instances)
+            self.trace.keep(last)
+        return last
+
+    def glance_at_metrics(self) -> Reading:
+        """Read every instance without waiting: what was scraped last will do."""
+        reading = self.source.read(self.service.instances, wait=False)
         self.trace.keep(reading)
         return reading
 
     def window(self, last: Reading) -> Window:
         """Return what moved since the service settled."""
+        settled = self.settle()
+        return open_window(settled, last, self.prober, self.new_processes, self.source.between(settled, last))
+
+    def settle(self) -> Reading:
+        """Return the reading that everything is judged from, taking it if there is none yet."""
         if self.settled is None:
             self.settled = self.before = self.read_metrics()
-        return open_window(self.settled, last, self.prober, self.new_processes)
+        return self.settled
 
     def note_new_processes(self, before: Reading, after: Reading) -> None:
         """Remember which instances run as a new process since the reload."""
@@ -182,7 +205,7 @@ class Drill:
             from drill.probe import PROBE_RATE
 
             slo = self.config.slo
-            self.window(self.settled or self.read_metrics())
+            self.settle()
 
             def enough(answered: Counter[str], elapsed: float) -> bool:
                 done = answered.total()
@@ -229,6 +252,12 @@ class Drill:
             raise CannotMeasure(f"[target] dsn_env names {target.dsn_env!r}, which is not set: nothing to connect to")
         names = {f.name: getattr(target, f.name) for f in fields(target) if f.name != "dsn_env"}
         return open_target(TargetSettings(dsn=Secret(dsn), **names), self.env_values)
+
+    def close(self) -> None:
+        """Close the connections to the service and to Prometheus that were opened."""
+        for name in ("client", "prometheus"):
+            if opened := self.__dict__.get(name):
+                opened.close()
 
     def _new_client(self) -> "HttpClient":
         from drill.http import HttpClient

@@ -2,22 +2,16 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from drill.errors import CannotMeasure
-from drill.metrics.snapshot import START_TIME, Delta, Snapshot
+from drill.metrics.snapshot import NOTHING, START_TIME, Delta, History, Snapshot
 
 if TYPE_CHECKING:
     from drill.probe import Prober
-
-
-class MetricsSource(Protocol):
-    """Where snapshots come from."""
-
-    def snapshot(self, instance: str) -> Snapshot:
-        """Read one instance now; raises `CannotMeasure`."""
+    from drill.record import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +23,53 @@ class Reading:
     snapshots: Mapping[str, Snapshot]
     unread: Mapping[str, str] = field(default_factory=dict)
     """Instance -> why it could not be read."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Instance -> why what was read of it proves no silence."""
+    facts: Mapping[str, "Scalar"] = field(default_factory=dict)
+    """How it was read, for the report."""
 
 
-def read_all(source: MetricsSource, instances: Iterable[str]) -> Reading:
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What a source knows of the time between two readings, beside the two."""
+
+    history: Mapping[str, History] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    """What a reader can ask to see the same samples."""
+
+
+class MetricsSource(Protocol):
+    """Where metrics are read: from the instances themselves, or from the Prometheus that scrapes them.
+
+    Nothing here raises: what cannot be read is ``unread``.
+    """
+
+    waits: ClassVar[bool]
+    """Whether a reading has to wait for the next scrapes."""
+
+    def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:
+        """Read every instance as it is now; with ``wait=False``, as it was when it was scraped last."""
+
+    def recent(self, instances: Sequence[str], count: int) -> list[Reading]:
+        """Return the last ``count`` readings that can be had without waiting, oldest first, at least one."""
+
+    def between(self, first: Reading, last: Reading) -> Between:
+        """Return what happened between two readings."""
+
+    def least_watch_s(self) -> float:
+        """Return for how long the service must be watched at least, seconds."""
+
+
+class SnapshotSource(Protocol):
+    """Reads one instance at a time."""
+
+    def snapshot(self, instance: str) -> Snapshot:
+        """Read one instance now; raises `CannotMeasure`."""
+
+
+def read_all(source: SnapshotSource, instances: Iterable[str]) -> Reading:
     """Read every instance at the same time; never raises for an instance that cannot be read."""
     from drill.service import each
 
@@ -66,6 +104,15 @@ class Window:
     """Probes per instance that were sent, and answered well, wholly inside the window: the positive control."""
     unread: Mapping[str, str]
     """Instances of which one of the two readings is missing, and why."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Instances of which the source itself says why silence in this window proves nothing."""
+    query: str = ""
+    """The resolved query, where the source is one that is asked queries."""
+
+    @property
+    def asked(self) -> dict[str, "Scalar"]:
+        """The query as a detail of evidence; empty where nothing was queried."""
+        return {"query": self.query} if self.query else {}
 
     @property
     def seconds(self) -> float:
@@ -78,22 +125,43 @@ class Window:
         return [name for name, delta in self.deltas.items() if delta.restarted]
 
 
-def open_window(first: Reading, last: Reading, prober: "Prober", new_processes: Iterable[str]) -> Window:
+def open_window(
+    first: Reading, last: Reading, prober: "Prober", new_processes: Iterable[str], between: Between | None = None
+) -> Window:
     """Return what moved from ``first`` to ``last``; ``new_processes`` are instances the drill has seen restart."""
+    known = between or Between()
     both = [name for name in first.snapshots if name in last.snapshots]
-    deltas = {name: Delta(first.snapshots[name], last.snapshots[name]) for name in both}
+    history = {name: known.history.get(name, NOTHING) for name in both}
+    deltas = {name: Delta(first.snapshots[name], last.snapshots[name], history[name]) for name in both}
     new = set(new_processes)
     since_boot = {name: _from_zero(delta) if name in new else delta for name, delta in deltas.items()}
     inside = [r for r in prober.results(first.ended, last.began) if r.ok and r.due + r.latency_s <= last.began]
-    probes = Counter(result.instance for result in inside)
-    return Window(first, last, deltas, since_boot, probes, {**first.unread, **last.unread})
+    probes = _attributed(Counter(result.instance for result in inside), both)
+    unread = {**first.unread, **last.unread, **known.unread}
+    doubts = {**first.doubts, **last.doubts, **known.doubts}
+    return Window(first, last, deltas, since_boot, probes, unread, doubts, known.query)
+
+
+def _attributed(probes: Counter[str], names: Iterable[str]) -> Counter[str]:
+    """Return the probes per name of the source.
+
+    Where a source names as many instances as the drill asks, but by other names, each has answered at least as many
+    probes as the instance that answered fewest.
+    """
+    known = list(names)
+    if not probes or any(name in probes for name in known):
+        return probes
+    return Counter(dict.fromkeys(known, min(probes.values()))) if len(known) == len(probes) else probes
 
 
 def _from_zero(delta: Delta) -> Delta:
     """Return the same delta counted from an empty process."""
     first = delta.before
     start = {key: value for key, value in first.samples.items() if key[0] == START_TIME}
-    return Delta(Snapshot(first.instance, first.taken, first.families, start), delta.after)
+    earlier = {key: [(first.taken, value)] for key, value in first.samples.items()}
+    samples = {key: [*earlier.get(key, ()), *found] for key, found in delta.between.samples.items()}
+    history = History(samples, delta.between.reborn_at)
+    return Delta(Snapshot(first.instance, first.taken, first.families, start), delta.after, history)
 
 
 def replaced(before: Reading, after: Reading) -> list[str]:

@@ -98,7 +98,7 @@ class Rollback:
     def _take_effect(self) -> None:
         drill = self._drill
         drill.prober  # noqa: B018 - begins to probe: the restart is part of what users feel
-        drill.before = drill.read_metrics()
+        drill.before = drill.glance_at_metrics()
         if drill.written_at is not None:
             drill.reload_began = time.monotonic()
             outcome = self._reload()
@@ -147,7 +147,7 @@ class Rollback:
         if drill.written_at is not None and not drill.config.service.reload_command:
             self._await_reread(drill.written_at + drill.config.service.reload_timeout_s)
         self.on_settled()
-        drill.watch(PROOF_S, PROOF_PROBES)
+        drill.watch(max(PROOF_S, drill.source.least_watch_s()), PROOF_PROBES)
         self.proven_at = time.monotonic()
 
     def _await_reread(self, deadline: float) -> None:

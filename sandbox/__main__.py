@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--no-traffic", action="store_true", help="without background users")
     up.add_argument("--fault", action="append", default=[], metavar="NAME[@INSTANCE]", help="on from the beginning")
     up.add_argument("--foreground", action="store_true", help="stay, and take the stack down at the end")
+    up.add_argument(
+        "--metrics",
+        choices=("auto", "prometheus", "scrape"),
+        default="auto",
+        help="with Prometheus and alerts, without, or with them if they are on the PATH (default)",
+    )
     up.set_defaults(run=_up)
 
     for name, run, text in (
@@ -70,9 +76,11 @@ def _up(arguments: argparse.Namespace) -> None:
         traffic=not arguments.no_traffic,
         faults=arguments.fault,
         owned=arguments.foreground,
+        metrics=arguments.metrics,
     )
     env_file = _shown(stack.env_file)
     print(f"sandbox is up: {' '.join(stack.base_urls)}")
+    print(f"prometheus:             {stack.prometheus_url or 'none: metrics are read from the instances, no alerts'}")
     print(f"rehearse the rollback:  pytest drill_tests --env-file {env_file}")
     print(f"perform it:             pytest drill_tests --env-file {env_file} --apply")
     if arguments.foreground:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox.errors import SandboxError
+from sandbox.monitoring.setup import SELECTOR
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: commands in the files below run from here."""
@@ -50,6 +51,11 @@ class Home:
         return self.path / "traffic.json"
 
     @property
+    def monitoring(self) -> Path:
+        """The files of Prometheus and Alertmanager."""
+        return self.path / "monitoring"
+
+    @property
     def keep(self) -> Path:
         """What faults must put back."""
         return self.path / "faults-keep"
@@ -69,6 +75,9 @@ class State:
     tenants: list[str]
     dsn: str
     made_home: bool
+    prometheus: str = ""
+    """The URL of the stack's Prometheus; empty if it has none. ``alertmanager`` likewise."""
+    alertmanager: str = ""
 
     @property
     def control(self) -> Path:
@@ -143,9 +152,16 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         '[target]\nkind = "pgvector"\ndsn_env = "PGVECTOR_DSN"',
         'table = "retrieval_documents"\nhash_column = "content_hash"',
         "",
-        '[slo]\nalerts = ""  # the sandbox has no alerting',
+        *_monitoring(state),
     ]
     home.drill_config.write_text("\n".join(lines) + "\n")
+
+
+def _monitoring(state: State) -> list[str]:
+    if not state.prometheus:
+        return ['[slo]\nalerts = ""  # this sandbox has no alerting']
+    lines = ["[metrics]", f"prometheus_url = {_toml(state.prometheus)}", f"selector = {_toml(SELECTOR)}"]
+    return [*lines, *([f"alertmanager_url = {_toml(state.alertmanager)}"] if state.alertmanager else [])]
 
 
 def _toml(value: str | Sequence[str]) -> str:

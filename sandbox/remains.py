@@ -10,7 +10,7 @@ from sandbox.home import Home, State
 from sandbox.processes import alive
 
 PATIENCE_S = 5.0
-_OURS = ("faiss", "faults-keep", ".env", "drill.toml", "faults.json", "traffic.json", "*.log", "*.new")
+_OURS = ("faiss", "faults-keep", ".env", "drill.toml", "faults.json", "traffic.json", "monitoring", "*.log", "*.new")
 
 
 def remove_home(home: Home, *, made: bool) -> None:

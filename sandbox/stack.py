@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from sandbox import control, remains
 from sandbox.corpus import TENANTS
 from sandbox.errors import SandboxError
 from sandbox.home import ROOT, Home, State
+from sandbox.monitoring import server as monitoring
 from sandbox.seed_delta import SeededDelta
 
 INCIDENT = ("target_slow", "target_failing")
 """The faults of the incident: the target is slow, and failing part of the time."""
 RELOAD_S = 60.0
+Metrics = Literal["prometheus", "scrape", "auto"]
 STOP_S = 20.0
 
 
@@ -53,18 +55,24 @@ class Stack:
         faults: Sequence[str] = (),
         delta: bool | None = None,
         owned: bool = True,
+        metrics: Metrics = "scrape",
     ) -> "Stack":
         """Start a stack in ``home``, which must be absent or empty; raise ``SandboxError`` if it does not come up.
 
         ``incident``: the target is sick. ``delta``: orphans, stale and missing documents are seeded (by default in an
         incident). ``faults`` are on from the beginning, ``name@0`` on one instance only.
+        ``metrics``: with a Prometheus and alerts, with neither, or what can be had on this machine.
         """
+        monitored = metrics == "prometheus" or (metrics == "auto" and monitoring.found())
+        if monitored and not monitoring.found():
+            raise SandboxError("there is no prometheus on the PATH (Debian: apt-get install prometheus)")
         where = Home(home.resolve())
         _refuse_if_there(where)
         command = [sys.executable, "-m", "sandbox.supervisor", "--home", str(where.path), "--tenants", *tenants]
         command += ["--fault", *(INCIDENT if incident else ()), *faults]
         command += ["--delta"] if (incident if delta is None else delta) else []
         command += [*(["--traffic"] if traffic else []), *(["--owned"] if owned else [])]
+        command += ["--monitored"] if monitored else []
         supervisor = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -79,7 +87,14 @@ class Stack:
             supervisor.terminate()
             _let_go(supervisor)
             raise
-        return cls(where, State.load(where), supervisor)
+        stack = cls(where, State.load(where), supervisor)
+        if monitored and incident and traffic:
+            try:
+                stack.await_incident()
+            except SandboxError:
+                stack.stop()
+                raise
+        return stack
 
     @classmethod
     def attach(cls, home: Path) -> "Stack":
@@ -121,6 +136,16 @@ class Stack:
         return self._state.base_urls
 
     @property
+    def prometheus_url(self) -> str:
+        """The URL of its Prometheus; empty if it has none."""
+        return self._state.prometheus
+
+    @property
+    def alertmanager_url(self) -> str:
+        """The URL of its Alertmanager; empty if it has none."""
+        return self._state.alertmanager
+
+    @property
     def seeded(self) -> SeededDelta:
         """The delta that was seeded, over all tenants."""
         return SeededDelta(**control.ask(self._state.control, "seeded"))
@@ -142,6 +167,10 @@ class Stack:
     def reload(self) -> None:
         """Restart the instances one after the other; raise ``SandboxError`` if one does not come back."""
         control.ask(self._state.control, "reload", RELOAD_S)
+
+    def await_incident(self) -> None:
+        """Return when the incident's alert fires, if the stack has alerts: what fires later is news to a drill."""
+        control.ask(self._state.control, "await_incident")
 
     def stop(self) -> None:
         """Stop the stack and remove what it made; nothing happens if it is stopped already."""

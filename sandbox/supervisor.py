@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -25,13 +25,18 @@ from sandbox.corpus import golden_ids
 from sandbox.errors import SandboxError
 from sandbox.faults import active
 from sandbox.faults.hooks import Places
+from sandbox.faults.monitoring import MonitoringFault
 from sandbox.home import Home, State, write_drill_config, write_env
 from sandbox.instance import Instance, spawn
+from sandbox.monitoring.server import Monitoring
+from sandbox.monitoring.setup import Setup
 from sandbox.postgres import Postgres
 from sandbox.processes import stop
 from sandbox.seed_delta import SeededDelta
 
 INSTANCES = 2
+INCIDENT_ALERT = "RetrievalErrorRate"
+"""What fires in an incident that users feel."""
 
 
 class Supervisor:
@@ -43,6 +48,8 @@ class Supervisor:
         self._undo = ExitStack()
         self._seeded = SeededDelta()
         self._instances: list[Instance] = []
+        self._monitoring: Monitoring | None = None
+        self._ready = False
         self._made_home = False
         self._runtime = Path()
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -50,16 +57,23 @@ class Supervisor:
             "seeded": lambda _: asdict(self._seeded),
             "reload": lambda _: self._reload(),
             "fault": self._fault,
+            "await_incident": lambda _: self._await_incident(),
         }
 
-    def start(self, *, delta: bool, traffic: bool, switched: Sequence[str]) -> None:
+    def start(self, *, delta: bool, traffic: bool, switched: Sequence[str], monitored: bool) -> None:
         """Bring the stack up and answer until told to stop; raise ``SandboxError`` if some part does not come."""
         runtime = self._claim_home()
         postgres = Postgres(runtime, secrets.token_urlsafe(16))
         initialising = postgres.initialise()
         self._undo.callback(stop, initialising)
         self._instances = [Instance(number, self._home) for number in range(INSTANCES)]
+        if monitored:
+            targets = [f"127.0.0.1:{instance.port}" for instance in self._instances]
+            self._monitoring = Monitoring(self._home.monitoring, targets)
         state = self._write_files(runtime, postgres.dsn())
+        if self._monitoring:
+            self._undo.callback(self._monitoring.close)
+            self._monitoring.start()
         seeds = [seed.seed_tenant(tenant, random.Random(), delta=delta) for tenant in self._tenants]  # noqa: S311 - no secret
         self._seeded = seed.total(seeds)
         seed.write_primary(self._home.faiss_dir, seeds)
@@ -76,6 +90,10 @@ class Supervisor:
             instance.wait_healthy()
         if traffic:
             self._start_traffic(state)
+        if self._monitoring:
+            self._monitoring.wait_ready()
+            self._monitoring.apply(self._setup(active.read(self._home.faults)))
+        self._ready = True
 
     def listen(self) -> ControlServer:
         """Open the control socket."""
@@ -113,7 +131,8 @@ class Supervisor:
 
     def _write_files(self, runtime: Path, dsn: str) -> State:
         ports = [instance.port for instance in self._instances]
-        state = State(os.getpid(), str(runtime), ports, self._tenants, dsn, self._made_home)
+        urls = (self._monitoring.url, self._monitoring.alertmanager_url) if self._monitoring else ()
+        state = State(os.getpid(), str(runtime), ports, self._tenants, dsn, self._made_home, *urls)
         state.save(self._home)
         active.write(self._home.faults, {})
         write_env(self._home, state, backend="pgvector", dual_write="ON", shadow_read="ON")
@@ -154,6 +173,8 @@ class Supervisor:
             found = faults.find(str(request["name"]))
         except KeyError as error:
             raise SandboxError(str(error.args[0])) from None
+        if issubclass(found.hooks, MonitoringFault) and self._monitoring is None:
+            raise SandboxError(f"{found.name} needs Prometheus, and this stack has none: start it with --metrics auto")
         switched = active.read(self._home.faults)
         before = set(switched.get(found.name, ()))
         chosen = set(request["instances"] or range(INSTANCES))
@@ -164,6 +185,21 @@ class Supervisor:
         if before and not after:
             found.hooks.switched_off(places)
         active.write(self._home.faults, {**switched, found.name: sorted(after)})
+        if self._monitoring and self._ready:
+            self._monitoring.apply(self._setup(active.read(self._home.faults)))
+
+    @staticmethod
+    def _setup(switched: Iterable[str]) -> Setup:
+        """Return the monitoring as the faults that are on want it."""
+        setup = Setup()
+        for name in switched:
+            setup = faults.find(name).hooks.monitoring(setup)
+        return setup
+
+    def _await_incident(self) -> None:
+        if self._monitoring:
+            self._monitoring.wait_ready()
+            self._monitoring.wait_firing(INCIDENT_ALERT)
 
     def _status(self) -> dict[str, object]:
         return {
@@ -181,13 +217,19 @@ def main() -> None:
     parser.add_argument("--fault", nargs="*", default=[], dest="switched")
     parser.add_argument("--delta", action="store_true")
     parser.add_argument("--traffic", action="store_true")
+    parser.add_argument("--monitored", action="store_true", help="with a Prometheus that scrapes the instances")
     parser.add_argument("--owned", action="store_true", help="stop when standard input ends")
     arguments = parser.parse_args()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _interrupted)
     supervisor = Supervisor(Home(arguments.home), arguments.tenants)
     try:
-        supervisor.start(delta=arguments.delta, traffic=arguments.traffic, switched=arguments.switched)
+        supervisor.start(
+            delta=arguments.delta,
+            traffic=arguments.traffic,
+            switched=arguments.switched,
+            monitored=arguments.monitored,
+        )
         control = supervisor.listen()
         _say({"ready": True})
         if not arguments.owned:

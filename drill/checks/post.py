@@ -80,7 +80,7 @@ def primary_latency(drill: Drill, window: Window) -> Evidence:
         reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
         return Evidence(Verdict.INCONCLUSIVE, reason, samples=len(probes), window_s=window.seconds)
     bars = (("P50", 0.5, slo.max_p50_ratio, slo.p50_ms), ("P95", 0.95, slo.max_p95_ratio, slo.p95_ms))
-    detail: dict[str, Scalar] = {}
+    detail: dict[str, Scalar] = {**window.asked}
     for third in range(3):
         part = sorted(value for _, value in probes[third * len(probes) // 3 : (third + 1) * len(probes) // 3])
         for name, q, _, _ in bars:
@@ -159,7 +159,8 @@ def shadow_silent(drill: Drill, window: Window) -> Evidence:
 
 def backend(drill: Drill, _window: Window) -> Evidence:
     """Judge once more, with a reading taken now, that every instance still answers from FAISS only, and is healthy."""
-    evidence = judge_backend(drill, drill.window(drill.read_metrics()))
+    now = drill.glance_at_metrics() if drill.source.waits else drill.read_metrics()
+    evidence = judge_backend(drill, drill.window(now))
     sick = [health for health in drill.service.health() if not health.ok]
     if sick:
         seen = "; ".join(f"{short(health.instance)}: {health.reply.seen()}" for health in sick)

@@ -125,13 +125,12 @@ def service(drill: Drill) -> Evidence:
 
 def metrics(drill: Drill) -> Evidence:
     """Check that the metrics this drill judges by exist on every instance, and are those of one living process."""
-    readings = [drill.read_metrics()]
-    while len(readings) < WORKER_READS and not readings[-1].unread:
-        readings.append(drill.read_metrics())
+    readings = drill.source.recent(drill.service.instances, WORKER_READS)
     last = readings[-1]
     detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}
+    detail |= last.facts
     if last.unread:
-        return Evidence(Verdict.ERROR, "; ".join(last.unread.values()), detail=detail)
+        return Evidence(Verdict.ERROR, "; ".join(dict.fromkeys(last.unread.values())), detail=detail)
     for name, seen in last.snapshots.items():
         missing = [family for family in NEEDED if not seen.has(family)]
         if missing:
@@ -139,21 +138,31 @@ def metrics(drill: Drill) -> Evidence:
                 f"{short(name)} does not expose {', '.join(missing)}; see [metrics] names if they are called otherwise"
             )
             return Evidence(Verdict.INCONCLUSIVE, reason, len(NEEDED) - len(missing), "==", len(NEEDED), detail=detail)
-    if several := _several_workers(readings):
+    if several := _several_workers(readings, restarts=drill.source.waits):
         return Evidence(Verdict.INCONCLUSIVE, f"{several}: metrics are per worker and cannot be judged", detail=detail)
-    reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, read directly"
+    if last.doubts:
+        return Evidence(Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(last.doubts.values())), detail=detail)
+    how = "from Prometheus" if drill.source.waits else "read directly"
+    reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, {how}"
     return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
 
 
-def _several_workers(readings: list[Reading]) -> str:
-    """Return what shows that one address is answered by several processes; empty if nothing does."""
+def _several_workers(readings: list[Reading], *, restarts: bool) -> str:
+    """Return what shows that one address is answered by several processes; empty if nothing does.
+
+    Where ``restarts`` may lie between the readings, a new start time shows nothing, but one that comes back does.
+    """
+    gone: dict[str, set[float | None]] = {}
     for earlier, later in pairwise(readings):
         for name, new in later.snapshots.items():
             old = earlier.snapshots.get(name)
             if old is None:
                 continue
             if old.start_time != new.start_time:
-                return f"{short(name)} shows several start times"
+                gone.setdefault(name, set()).add(old.start_time)
+                if not restarts or new.start_time in gone[name]:
+                    return f"{short(name)} shows several start times"
+                continue
             total = "retrieval_requests_total"
             if new.total(total) < old.total(total):
                 return f"{short(name)}: {total} went down without a restart"

@@ -35,7 +35,14 @@ def judge_silence(
     detail: dict[str, Scalar] = {f"probes {short(name)}": window.probes[name] for name in deltas}
     samples = window.probes.total()
     measured = Evidence(
-        Verdict.NOT_RUN, "", sum(moved.values()), "<=", limit, samples, window.seconds, detail={**detail, **moved}
+        Verdict.NOT_RUN,
+        "",
+        sum(moved.values()),
+        "<=",
+        limit,
+        samples,
+        window.seconds,
+        detail={**detail, **moved, **window.asked},
     )
     if moved:
         seen = ", ".join(f"{name} +{value:g}" for name, value in sorted(moved.items()))
@@ -48,10 +55,8 @@ def judge_silence(
 
 def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
     """Return why silence in this window would prove nothing; an empty text if it does prove something."""
-    if window.unread:
-        return Verdict.ERROR, "; ".join(window.unread.values())
-    if not window.deltas:
-        return Verdict.ERROR, "no instance could be read"
+    if (known := _source_doubts(window))[1]:
+        return known
     for name, delta in window.deltas.items():
         missing = [family for family in families if not delta.after.has(family)]
         if missing:
@@ -70,3 +75,12 @@ def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
             seen = f"counts {counted:g} requests for {window.probes[name]} probes answered"
             return Verdict.INCONCLUSIVE, f"{short(name)} {seen}: its metrics are frozen, cached or per worker"
     return Verdict.PASS, ""
+
+
+def _source_doubts(window: Window) -> tuple[Verdict, str]:
+    """Return why the source itself cannot vouch for the window; an empty text if it does."""
+    if window.unread:
+        return Verdict.ERROR, "; ".join(dict.fromkeys(window.unread.values()))
+    if not window.deltas:
+        return Verdict.ERROR, "no instance could be read"
+    return Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(window.doubts.values()))

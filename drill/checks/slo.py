@@ -21,6 +21,7 @@ def latency(drill: Drill, window: Window) -> Evidence:
     probes = sorted(r.latency_s * 1000 for r in drill.prober.results(window.first.ended, window.last.began) if r.ok)
     buckets = latency_buckets(window.deltas.values(), LATENCY, backend="faiss")
     detail: dict[str, Scalar] = {"probes": len(probes), "histogram samples": buckets.samples if buckets else 0}
+    detail |= window.asked
     samples = int(min(len(probes), buckets.samples if buckets else 0))
     if len(probes) < slo.min_requests:
         reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
@@ -91,6 +92,7 @@ def errors(drill: Drill, window: Window) -> Evidence:
     if not http:
         rates.pop("HTTP requests")
     detail: dict[str, Scalar] = {f"{name} failed": f"{bad:g} of {total:g}" for name, (bad, total) in rates.items()}
+    detail |= window.asked
     parts = [_judge_rate(name, bad, total, slo.error_rate, slo.min_requests) for name, (bad, total) in rates.items()]
     parts.append(doubts(window, ("retrieval_errors_total", "retrieval_requests_total")))
     final = worst(part[0] for part in parts)

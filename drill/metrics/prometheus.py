@@ -1,4 +1,4 @@
-"""Asking a Prometheus server: instant vectors and alerting rules, whole answers or none.
+"""Asking a Prometheus server: vectors, raw samples, metadata and alerting rules, whole answers or none.
 
 The queries are those of prometheus-api-client; what goes over the network is the drill's own client. That library by
 itself waits for ever or retries for long, follows a redirect to a login page, drops the warning that an answer is
@@ -7,7 +7,7 @@ partial, and lets ``~/.netrc`` replace the token (METRICS.md, section A6).
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 """What one request may take in all, connecting included."""
+HURRIED_S = 1.0
+"""What one may take after one that got no answer in time, until there is an answer again: one hang is waited for."""
 ATTEMPTS = 3
 RETRY_PAUSE_S = 0.2
 QUICK_S = 1.0
@@ -38,6 +40,22 @@ class Sample(NamedTuple):
     labels: Mapping[str, str]
     timestamp: float
     value: float
+
+
+class Series(NamedTuple):
+    """One element of a range vector: raw samples as they were stored, oldest first."""
+
+    labels: Mapping[str, str]
+    samples: Sequence[tuple[float, float]]
+    """(seconds by Prometheus' clock, value); values may be NaN."""
+
+
+class Described(NamedTuple):
+    """A family that a target describes, with or without samples of it."""
+
+    instance: str
+    family: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,7 @@ class PrometheusClient:
     def __init__(self, url: str, *, token: str = "", ca_file: str = "", timeout_s: float = TIMEOUT_S) -> None:
         """``ca_file`` replaces the system's authorities; TLS is verified either way."""
         self._url = url.rstrip("/")
+        self._timeout_s = timeout_s
         self._http = HttpClient(token=token, ca_file=ca_file, timeout_s=timeout_s)
 
     def now(self) -> float:
@@ -75,6 +94,29 @@ class PrometheusClient:
 
         def ask() -> list[Sample]:
             return [_sample(item) for item in self._api[0].custom_query(expr, params=params)]
+
+        return _understood(ask)
+
+    def raw(self, selector: str, span_s: float, until: float | None = None) -> list[Series]:
+        """Return the raw samples of ``selector`` in the ``span_s`` seconds up to Prometheus time ``until``, or now.
+
+        Both ends are inside: a millisecond more is asked for, because newer servers leave the early end out.
+        """
+        params = {} if until is None else {"time": f"{until:.3f}"}
+        expr = f"{selector}[{math.ceil(1000 * span_s) + 1}ms]"
+
+        def ask() -> list[Series]:
+            return [_series(item) for item in self._api[0].custom_query(expr, params=params)]
+
+        return _understood(ask)
+
+    def described(self, matchers: str) -> list[Described]:
+        """Return the families that the targets with these labels describe: registered, with or without samples."""
+
+        def ask() -> list[Described]:
+            params = {"match_target": f"{{{matchers}}}"}
+            found = self._api[1].get(f"{self._url}/api/v1/targets/metadata", params=params).json()["data"]
+            return [Described(str(i["target"].get("instance", "")), str(i["metric"]), str(i["type"])) for i in found]
 
         return _understood(ask)
 
@@ -104,12 +146,13 @@ class PrometheusClient:
         return connect, session
 
     def _exchange(self, url: str) -> Reply:
-        reply = self._http.get(url, headers={"Accept": "application/json"})
-        for attempt in range(1, ATTEMPTS):
-            if not reply.error or reply.latency_s > QUICK_S:
+        for attempt in range(1, ATTEMPTS + 1):
+            reply = self._http.get(url, headers={"Accept": "application/json"})
+            if not reply.error or reply.latency_s > QUICK_S or attempt == ATTEMPTS:
                 break
             time.sleep(RETRY_PAUSE_S * attempt)
-            reply = self._http.get(url, headers={"Accept": "application/json"})
+        late = bool(reply.error) and "in time" in reply.error
+        self._http.timeout_s = min(HURRIED_S, self._timeout_s) if late else self._timeout_s
         return reply
 
 
@@ -174,6 +217,11 @@ def _understood(ask: Callable[[], list[T]]) -> list[T]:
 def _sample(item: Any) -> Sample:
     timestamp, value = item["value"]
     return Sample({str(key): str(text) for key, text in item["metric"].items()}, float(timestamp), float(value))
+
+
+def _series(item: Any) -> Series:
+    labels = {str(key): str(text) for key, text in item["metric"].items()}
+    return Series(labels, [(float(at), float(value)) for at, value in item.get("values", ())])
 
 
 def _rule(rule: Any, group: Any) -> AlertRule:

@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from drill.errors import CannotMeasure
 from drill.http import HttpClient, Reply
+from drill.metrics.names import Names, base
 from drill.metrics.snapshot import Key, Snapshot
+from drill.observation import Between, Reading, read_all
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -23,6 +25,7 @@ HEADERS = {"Accept": ACCEPT, "Cache-Control": "no-cache"}
 class ScrapeSource:
     """The instances' own ``/metrics``, each read by its own address."""
 
+    waits: ClassVar[bool] = False
     client: HttpClient
     path: str
     names: Mapping[str, str]
@@ -39,28 +42,28 @@ class ScrapeSource:
             raise CannotMeasure(
                 f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path"
             )
-        families, samples = self._renamed(*_parse(reply, where))
-        return Snapshot(instance, time.monotonic(), families, samples)
+        families, samples = _parse(reply, where)
+        names = Names(self.names)
+        return Snapshot(instance, time.monotonic(), names.families(families), names.samples(samples))
 
-    def _renamed(
-        self, families: Mapping[str, str], samples: Mapping[Key, float]
-    ) -> tuple[Mapping[str, str], Mapping[Key, float]]:
-        back = {_base(own): _base(name) for name, own in self.names.items()}
-        if not back:
-            return families, samples
-        renamed = {(_rename(name, back), labels): value for (name, labels), value in samples.items()}
-        return {back.get(name, name): kind for name, kind in families.items()}, renamed
+    def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:  # noqa: ARG002 - there is no wait here
+        """Read every instance now."""
+        return read_all(self, instances)
 
+    def recent(self, instances: Sequence[str], count: int) -> list[Reading]:
+        """Read every instance ``count`` times in a row; after a reading that is not whole, no more."""
+        readings = [self.read(instances)]
+        while len(readings) < count and not readings[-1].unread:
+            readings.append(self.read(instances))
+        return readings
 
-def _base(name: str) -> str:
-    return name.removesuffix("_total")
+    def between(self, first: Reading, last: Reading) -> Between:  # noqa: ARG002 - a scrape knows nothing in between
+        """Return nothing: two scrapes say all that they know."""
+        return Between()
 
-
-def _rename(name: str, back: Mapping[str, str]) -> str:
-    for suffix in ("_total", "_bucket", "_count", "_sum", ""):
-        if name.endswith(suffix) and (known := back.get(name.removesuffix(suffix))):
-            return known + suffix
-    return name
+    def least_watch_s(self) -> float:
+        """Return 0: a scrape can be had at any time."""
+        return 0.0
 
 
 def _parse(reply: Reply, where: str) -> tuple[dict[str, str], dict[Key, float]]:
@@ -88,7 +91,7 @@ def _collect(metrics: Iterable["Metric"]) -> tuple[dict[str, str], dict[Key, flo
     families: dict[str, str] = {}
     samples: dict[Key, float] = {}
     for family in metrics:
-        families[family.name.removesuffix("_total")] = family.type
+        families[base(family.name)] = family.type
         for sample in family.samples:
             if not sample.name.endswith("_created"):
                 value = float(sample.value)

@@ -1,12 +1,14 @@
 """One reading of one instance's metrics, and what moved between two readings."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 Labels = frozenset[tuple[str, str]]
 Key = tuple[str, Labels]
 
 START_TIME = "process_start_time_seconds"
+Samples = Sequence[tuple[float, float]]
+"""Raw samples of one series, oldest first: (seconds by the source's clock, value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Snapshot:
 
     instance: str
     taken: float
-    """Monotonic clock of this process, seconds."""
+    """Seconds by the source's clock: this process' monotonic one, or the time of the scrape by Prometheus."""
     families: Mapping[str, str]
     samples: Mapping[Key, float]
 
@@ -45,16 +47,30 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What a source has kept of one instance between two snapshots, the later one included."""
+
+    samples: Mapping[Key, Samples] = field(default_factory=dict)
+    """Counters; also those that are gone by the end."""
+    reborn_at: Sequence[float] = ()
+    """Times of the scrapes that first saw another process."""
+
+
+NOTHING = History()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """What moved on one instance from ``before`` to ``after``: raw samples subtracted, nothing extrapolated."""
 
     before: Snapshot
     after: Snapshot
+    between: History = NOTHING
 
     @property
     def restarted(self) -> bool:
         """Whether the process was replaced in between (its start time has a new value)."""
-        return self.before.start_time != self.after.start_time
+        return self.before.start_time != self.after.start_time or bool(self.between.reborn_at)
 
     @property
     def seconds(self) -> float:
@@ -67,11 +83,18 @@ class Delta:
         A series born in between counts from zero; after a restart, or where a value fell, the whole new value counts
         (METRICS.md, A1 numbers 1, 4 and 5).
         """
-        for (sample, labels), value in self.after.samples.items():
-            if sample != name:
-                continue
-            base = 0.0 if self.restarted else self.before.samples.get((sample, labels), 0.0)
-            yield dict(labels), value if value < base else value - base
+        for key in self._keys(name):
+            if key in self.between.samples:
+                base = self.before.samples.get(key, 0.0)
+                yield dict(key[1]), counter_delta(base, self.between.samples[key], self.between.reborn_at)
+            else:
+                value = self.after.samples[key]
+                base = 0.0 if self.restarted else self.before.samples.get(key, 0.0)
+                yield dict(key[1]), value if value < base else value - base
+
+    def _keys(self, name: str) -> Iterator[Key]:
+        gone = (key for key in self.between.samples if key not in self.after.samples)
+        return (key for key in (*self.after.samples, *gone) if key[0] == name)
 
     def growth(self, name: str, **labels: str) -> float:
         """Return the growth of the counters called ``name`` with these labels, summed."""
@@ -84,7 +107,8 @@ class Delta:
         Histograms and summaries count by ``_count``; ``_bucket`` and ``_sum`` say the same again, ``_created`` is a
         time and gauges do not count (METRICS.md, A1 number 17).
         """
-        names = {name for name, _ in self.after.samples if name.startswith(prefix)}
+        keys = (*self.after.samples, *self.between.samples)
+        names = {name for name, _ in keys if name.startswith(prefix)}
         for name in sorted(names):
             if name.endswith(("_total", "_count")):
                 yield name, sum(value for _, value in self.moved(name))
@@ -92,3 +116,19 @@ class Delta:
     def dead(self) -> bool:
         """Whether not one sample differs: a cached page or a frozen exporter, not a living process."""
         return dict(self.before.samples) == dict(self.after.samples)
+
+
+def counter_delta(base: float, samples: Samples, reborn_at: Sequence[float] = ()) -> float:
+    """Return the growth of a counter from ``base`` over the later ``samples`` (METRICS.md, section (b)).
+
+    Where the value fell, or the first scrape of another process is seen, the whole new value has grown since.
+    """
+    grown, earlier = 0.0, base
+    born = list(reborn_at)
+    for at, value in samples:
+        reborn = bool(born) and born[0] <= at
+        while born and born[0] <= at:
+            born.pop(0)
+        grown += value if reborn or value < earlier else value - earlier
+        earlier = value
+    return grown

@@ -49,5 +49,5 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
     rollback.perform()
     if rollback.progress is not Progress.EFFECTIVE:
         return Outcome.ERROR, Evidence(Verdict.FAIL, f"{in_file}; {rollback.problem}")
-    evidence = judge(drill, drill.window(drill.read_metrics()))
+    evidence = judge(drill, drill.window(drill.read_metrics(rollback.proven_at)))
     return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}")

@@ -1,6 +1,18 @@
 """Named ways in which a real service, its target or its metrics break or lie; importing this registers them all."""
 
-from sandbox.faults import answers, flags, lifecycle, load, metrics, snapshots, target
+from sandbox.faults import answers, flags, lifecycle, load, metrics, monitoring, snapshots, target
 from sandbox.faults.registry import FAULTS, Fault, find
 
-__all__ = ["FAULTS", "Fault", "answers", "find", "flags", "lifecycle", "load", "metrics", "snapshots", "target"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "answers",
+    "find",
+    "flags",
+    "lifecycle",
+    "load",
+    "metrics",
+    "monitoring",
+    "snapshots",
+    "target",
+]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from sandbox.embedding import Vectors
+    from sandbox.monitoring.setup import Setup
     from sandbox.service.core import RetrievalService
     from sandbox.service.settings import Settings
 
@@ -41,6 +42,11 @@ class Hooks:
         """Put back what ``switched_on`` damaged."""
 
     # In the supervisor.
+
+    @classmethod
+    def monitoring(cls, setup: "Setup") -> "Setup":
+        """Return how the monitoring is to be."""
+        return setup
 
     def restarts(self) -> bool:
         """Return whether a reload restarts this instance."""

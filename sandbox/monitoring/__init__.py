@@ -1,0 +1,1 @@
+"""The stack's monitoring: a real Prometheus that scrapes the instances, alerting rules, and a real Alertmanager."""
