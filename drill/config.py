@@ -146,6 +146,17 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told at the end of a drill. None of it can change the drill's result, or hold it up for long."""
+
+    grafana_url: str = ""
+    """Grafana is given annotations for start, safe and end; certificates are verified by ``service.ca_file``."""
+    grafana_token_env: str = ""
+    webhook_url_env: str = ""
+    """The variable that holds the URL of a webhook (Slack's or one's own): who knows such a URL may post to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration."""
 
@@ -159,5 +170,6 @@ class Config:
     window: Window = field(default_factory=Window)
     reopen: Reopen = field(default_factory=Reopen)
     history: History = field(default_factory=History)
+    notify: Notify = field(default_factory=Notify)
     source: Path | None = None
     """The file it was read from; ``None``: built-in defaults."""

@@ -164,11 +164,12 @@ def _check(config: Config) -> None:
     if config.primary.kind != "faiss-dir":
         raise UsageError(f'[primary] kind: seen {config.primary.kind!r}, expected "faiss-dir"')
     for name, url in (
-        ("prometheus_url", config.metrics.prometheus_url),
-        ("alertmanager_url", config.metrics.alertmanager_url),
+        ("[metrics] prometheus_url", config.metrics.prometheus_url),
+        ("[metrics] alertmanager_url", config.metrics.alertmanager_url),
+        ("[notify] grafana_url", config.notify.grafana_url),
     ):
         if url:
-            _check_url(f"[metrics] {name}", url)
+            _check_url(name, url)
     _check_alerts(config.slo.alerts)
     _check_names(config)
     _check_ca_file(service.ca_file)
@@ -224,6 +225,8 @@ def _check_names(config: Config) -> None:
         "[service] auth_token_env": config.service.auth_token_env,
         "[metrics] bearer_token_env": config.metrics.bearer_token_env,
         "[target] dsn_env": config.target.dsn_env,
+        "[notify] grafana_token_env": config.notify.grafana_token_env,
+        "[notify] webhook_url_env": config.notify.webhook_url_env,
     }
     for key, value in named.items():
         if value and not (value.isascii() and value.isidentifier()):

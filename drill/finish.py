@@ -55,7 +55,9 @@ def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     service = drill.config.service
     shown = {*FLAGS.values(), *service.urls, *service.tenants, *(change.after for change in drill.plan.changes)}
     secrets = secrets_of(drill.env_values, shown)
-    for name in (service.auth_token_env, drill.config.target.dsn_env, drill.config.metrics.bearer_token_env):
+    notify = drill.config.notify
+    names = (service.auth_token_env, drill.config.target.dsn_env, drill.config.metrics.bearer_token_env)
+    for name in (*names, notify.grafana_token_env, notify.webhook_url_env):
         if value := drill.secret(name):
             secrets |= secrets_of({f"{name} TOKEN": value})
     try:

@@ -7,17 +7,19 @@
 
   // Ages go on while the file does not.
   for (const cell of document.querySelectorAll("[data-at]")) cell.textContent = (cell.dataset.before || "") + words(age(Number(cell.dataset.at)));
-  let stale = 0;
+  const standing = document.getElementById("standing");
+  const before = document.querySelectorAll("#ages tr.stale").length;
+  const names = [];
   for (const row of envs) {
     const old = row.dataset.newest === "" || age(Number(row.dataset.newest)) > limit;
-    stale += old;
+    if (old) names.push(row.querySelector("th").textContent.trim());
     row.className = old ? "stale" : "fine";
     row.querySelector(".state").textContent = old ? "too long ago" : "recent enough";
   }
-  const standing = document.getElementById("standing");
-  if (stale && standing.classList.contains("fine")) {
+  if (names.length > before) {
+    const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
     standing.className = "standing stale";
-    standing.textContent = `${stale} of ${envs.length} env files without a successful drill in the last ${limit} days.`;
+    standing.textContent = `${names.length} of ${envs.length} env files without a successful drill in the last ${limit} days: ${names.slice(0, 5).join(", ")}${more}`;
   }
 
   const form = document.getElementById("filter");

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from drill.history.past import EnvHistory, History, Past
 from drill.history.plots import MAX_POINTS, trend
-from drill.report.view import seconds
+from drill.report.text import seconds
 from drill.verdict import Result
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ MAX_ENVS = 50
 """How many env files are listed and can be filtered by: those drilled last."""
 MAX_TRENDS = 6
 """How many of them have their trend drawn: a plot takes a tenth of a second."""
+MAX_NAMES = 5
+"""How many of the overdue ones are named at the top."""
 MAX_NOTES = 60
 """Characters of a reason that the table shows; the report and the journal hold all of it."""
 _CLASSES = {str(result): str(result)[0] for result in Result} | {str(Result.INCONCLUSIVE): "n"}
@@ -54,6 +56,7 @@ def render_history(history: History, reports: Collection[str], max_age_days: flo
     All texts of the journal are escaped; the page loads nothing and its policy lets no script but its own run.
     """
     keys = {env.name: f"e{number}" for number, env in enumerate(history.envs[:MAX_ENVS])}
+    stale = history.stale(max_age_days, now)
     script = _source("history.js")
     text: str = _template().render(
         history=history,
@@ -61,7 +64,8 @@ def render_history(history: History, reports: Collection[str], max_age_days: flo
         more_envs=len(history.envs) - len(keys),
         results=[(key, word) for word, key in _CLASSES.items()],
         rows="\n".join(_rows(history.drills, frozenset(reports), keys)),
-        stale=len(history.stale(max_age_days, now)),
+        stale=len(stale),
+        overdue=_names([env.name for env in stale]),
         max_age=f"{max_age_days:g}",
         built=f"{now:%Y-%m-%d %H:%M} UTC",
         built_at=int(now.timestamp()),
@@ -110,6 +114,12 @@ def _moment(at: datetime | None, now: datetime) -> str:
 
 def _epoch(at: datetime | None) -> str:
     return "" if at is None else str(int(at.timestamp()))
+
+
+def _names(names: list[str]) -> str:
+    """Return the first few names and how many there are besides; `history.js` does the same."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def _chain(history: History) -> str:
