@@ -1,4 +1,4 @@
-"""``python -m drill``: look at past drills."""
+"""``python -m drill``: look at past drills, and purge what was deferred."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from drill.errors import UsageError
 from drill.journal.log import JOURNAL_FILE, journal_path
+from drill.purge.command import add_purge
 from drill.verdict import EXIT_USAGE
 
 DEFAULT_JOURNAL = Path("artifacts", JOURNAL_FILE)
@@ -23,7 +24,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 all is well, 1 it is not, 4 wrong usage or no such file."""
+    """Run one command and return its exit code: 0 all is well, 1 it is not, 4 wrong usage or no such file.
+
+    A purge has the exit codes of a drill.
+    """
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -41,10 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m drill", description="Look at past drills.")
+    parser = _Parser(prog="python -m drill", description="Look at past drills; purge what one has deferred.")
     topics = parser.add_subparsers(required=True, metavar="TOPIC")
     _add_journal(topics.add_parser("journal", help="the log with one line per drill"))
     _add_history(topics.add_parser("history", help="build the page of all drills, reports/index.html"))
+    add_purge(topics.add_parser("purge", help="step 2 on its own: plan, run, undo, status"))
     return parser
 
 

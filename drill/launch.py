@@ -63,7 +63,7 @@ def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
     else:
         path = find_config(options.drill_config, options.env_file, options.root)
         config = load_config(path, options.env_file, values, environ)
-    record = _new_record(options)
+    record = new_record(options)
     events = EventLog(events_path(options.artifacts_dir, record.drill_id).parent)
     events.start(record)
     started = Launch(options, record, events, None, config, values)
@@ -116,7 +116,8 @@ def _required(row: str, drill: Drill) -> bool:
     return row.startswith("preflight.") or drill.apply or drill.plan.unchanged
 
 
-def _new_record(options: Options) -> DrillRecord:
+def new_record(options: Options) -> DrillRecord:
+    """Return the empty record of a drill that begins now, with an id of its own."""
     now = datetime.now(UTC)
     return DrillRecord(
         drill_id=f"{now:%Y%m%dT%H%M%SZ}-{random_tokens.token_hex(3)}",

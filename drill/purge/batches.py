@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from drill.purge.budget import Budget
 from drill.purge.compare import blocks
 from drill.purge.model import Delta, EventLog, Primary, TenantDelta
+from drill.purge.progress import Progress
 from drill.purge.quarantine import Part, Quarantine
 from drill.target.base import Pair, Row, Target
 
@@ -34,18 +35,20 @@ class BatchPurge:
 
     def carry_out(self, plan: Delta) -> None:
         """Delete what ``plan`` condemns. Raises OverBudget, TargetUnavailable, PrimaryUnreadable, OSError (no room)."""
+        progress = Progress(self.progress, "purge", plan.doomed)
+        before = self.tally.purged + self.tally.skipped
         for tenant in plan.tenants:
             if tenant.doomed:
-                self._tenant(tenant, plan.doomed)
+                self._tenant(tenant, progress, before)
 
-    def _tenant(self, tenant: TenantDelta, planned: int) -> None:
+    def _tenant(self, tenant: TenantDelta, progress: Progress, before: int) -> None:
         seen = tenant.version
         for block in blocks(tenant):
             seen, doomed = self._still_doomed(tenant.tenant, block, seen)
             for start in range(0, len(doomed), self.batch):
                 self.budget.check()
                 self._one(tenant.tenant, doomed[start : start + self.batch])
-                self._say(planned)
+                progress.add(self.tally.purged + self.tally.skipped - before - progress.done)
 
     def _still_doomed(self, tenant: str, block: list[Pair], seen: str) -> tuple[str, list[Pair]]:
         """Spare what FAISS holds by now with the content the target has; looked up only if FAISS has a new snapshot."""
@@ -86,8 +89,3 @@ class BatchPurge:
         self.tally.purged += len(gone)
         self.tally.skipped += len(rows) - len(gone)
         return len(gone)
-
-    def _say(self, planned: int) -> None:
-        done = self.tally.purged + self.tally.skipped
-        rate = done / max(self.budget.spent_s, 1e-3)
-        self.progress(f"purge: {done} of {planned} documents done, {rate:.0f}/s")

@@ -1,7 +1,7 @@
 """Compare the two inventories of a tenant in DuckDB, within a memory limit and a spill directory."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from drill.errors import CannotMeasure, PrimaryUnreadable
 from drill.purge.budget import Budget
 from drill.purge.inventory import write_primary, write_target
-from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta
+from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta, silent
 from drill.target.base import Pair, Target
 
 if TYPE_CHECKING:
@@ -48,8 +48,20 @@ SELECT count(*) FILTER (EXISTS (FROM read_parquet($1) b WHERE b.id = n.id AND b.
 FROM read_parquet($3) n WHERE n.kind <> 'missing'
 """
 
+UNPLANNED = """
+SELECT count(*) FROM read_parquet($2) n WHERE n.kind <> 'missing' AND NOT EXISTS (
+    FROM read_parquet($1) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind <> 'missing')
+"""
 
-def compare(primary: Primary, target: Target, settings: PurgeSettings, folder: Path, budget: Budget) -> Delta:
+
+def compare(
+    primary: Primary,
+    target: Target,
+    settings: PurgeSettings,
+    folder: Path,
+    budget: Budget,
+    say: Callable[[str], None] = silent,
+) -> Delta:
     """Compare every tenant of ``settings`` and return the plan; its files are in ``folder``, which must be empty.
 
     Reads only. Raises PrimaryUnreadable, TargetUnavailable, OverBudget, CannotMeasure.
@@ -59,19 +71,27 @@ def compare(primary: Primary, target: Target, settings: PurgeSettings, folder: P
     for number, tenant in enumerate(dict.fromkeys(settings.tenants)):
         here = folder / f"tenant-{number:04d}"
         here.mkdir(mode=0o700)
-        tenants.append(_tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget))
+        tenants.append(_tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget, say))
     unscoped = {tenant: count for tenant, count in sorted(counts.items()) if tenant not in settings.tenants}
     return Delta(tuple(tenants), unscoped, _digest(tenants))
 
 
 def _tenant(
-    primary: Primary, target: Target, tenant: str, counted: int, settings: PurgeSettings, here: Path, budget: Budget
+    primary: Primary,
+    target: Target,
+    tenant: str,
+    counted: int,
+    settings: PurgeSettings,
+    here: Path,
+    budget: Budget,
+    say: Callable[[str], None],
 ) -> TenantDelta:
     """Scan the target first, then FAISS: what is written to both in between is then seen in FAISS, at least."""
-    on_target = write_target(target, tenant, counted, here / TARGET, budget)
+    on_target = write_target(target, tenant, counted, here / TARGET, budget, say)
     version = primary.version(tenant)
-    in_primary = write_primary(primary, tenant, here / PRIMARY, budget)
+    in_primary = write_primary(primary, tenant, here / PRIMARY, budget, say)
     budget.check()
+    say(f"comparing {in_primary:,} documents in FAISS with {on_target:,} on the target")
     with _duckdb(settings, here) as duck:
         delta = str(here / DELTA).replace("'", "''")
         duck.execute(JOIN.format(delta=delta), [_one_file(here / PRIMARY), _one_file(here / TARGET)])
@@ -92,6 +112,13 @@ def remaining(before: TenantDelta, after: TenantDelta, settings: PurgeSettings) 
     with _duckdb(settings, after.folder) as duck:
         left, written = _row(duck, REMAINING, before.folder / DELTA, before.folder / TARGET, after.folder / DELTA)
     return left, written
+
+
+def unplanned(planned: Path, after: TenantDelta, settings: PurgeSettings) -> int:
+    """Return how many documents ``after`` would delete that the delta file ``planned`` does not name."""
+    with _duckdb(settings, after.folder) as duck:
+        (joined,) = _row(duck, UNPLANNED, planned, after.folder / DELTA)
+    return joined
 
 
 def blocks(tenant: TenantDelta) -> Iterator[list[Pair]]:
@@ -141,10 +168,16 @@ def _one_file(path: Path) -> str:
 
 
 def _digest(tenants: list[TenantDelta]) -> str:
+    """Digest what the delta files say, not their bytes: those depend on who wrote them, and with how many threads."""
+    import pyarrow.compute as pc
+    from pyarrow import parquet
+
     digest = hashlib.sha256()
     for tenant in tenants:
         digest.update(f"{len(tenant.tenant)}:{tenant.tenant}".encode())
-        with (tenant.folder / DELTA).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+        with parquet.ParquetFile(tenant.folder / DELTA, pre_buffer=False) as file:
+            for batch in file.iter_batches(BLOCK):
+                length = pc.cast(pc.binary_length(batch["id"]), "string")
+                lines = pc.binary_join_element_wise(length, batch["id"], batch["kind"], batch["hash_target"], "\n")
+                digest.update("\n".join(lines.to_pylist()).encode() + b"\n")
     return digest.hexdigest()

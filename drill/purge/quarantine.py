@@ -39,6 +39,10 @@ class Part:
         return self.path.name.endswith(PENDING)
 
 
+class DamagedPart(CannotMeasure):
+    """A part is not what its name says it is."""
+
+
 class Quarantine:
     """A quarantine directory, 0700, its files 0600: it holds documents."""
 
@@ -119,14 +123,14 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_part(path: Path) -> tuple[Part, list[Row]]:
-    """Read a part and check it against its name. Raises CannotMeasure if it is damaged."""
+    """Read a part and check it against its name. Raises DamagedPart."""
     import pyarrow as pa
     from pyarrow import parquet
 
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest[:32] != path.name.split(".")[1]:
-        raise CannotMeasure(
+        raise DamagedPart(
             f"quarantine part {path.name}: damaged, its SHA-256 is not the one in its name; restore the file"
         )
     table = parquet.read_table(pa.BufferReader(content))

@@ -30,7 +30,7 @@ Resuming
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ from drill.purge.model import (
     PurgeStatus,
     silent,
 )
-from drill.purge.quarantine import Quarantine
+from drill.purge.quarantine import DamagedPart, Quarantine
 from drill.target.base import Target
 
 ROUNDS = 3
@@ -77,8 +77,16 @@ class _Course:
         return max(0, self.last.doomed - self.left - self.written)
 
 
+def _anything(delta: Delta) -> None:
+    """Approve of any plan that the guard lets pass."""
+    del delta
+
+
 class Purge:
-    """One purge. ``work_dir`` is the drill's own directory; the quarantine becomes its subdirectory ``quarantine``."""
+    """One purge. ``work_dir`` is the drill's own directory; the quarantine becomes its subdirectory ``quarantine``.
+
+    ``earlier``: quarantines of killed purges of the same target, whose pending parts are settled first.
+    """
 
     def __init__(
         self,
@@ -88,13 +96,15 @@ class Purge:
         work_dir: Path,
         events: EventLog,
         progress: Callable[[str], None] = silent,
+        earlier: Sequence[Path] = (),
     ) -> None:
         self._primary = primary
         self._target_factory = target_factory
-        self._settings = settings
+        self.settings = settings
         self._work_dir = work_dir
         self._events = events
         self._progress = progress
+        self._earlier = earlier
         self._scratch: Path | None = None
         self.quarantine = work_dir / "quarantine"
 
@@ -105,16 +115,19 @@ class Purge:
         """
         target = self._target_factory()
         try:
-            return self._compare(target, Budget(self._settings.time_budget_s))
+            return self._compare(target, Budget(self.settings.time_budget_s))
         finally:
             target.close()
 
-    def run(self, delta: Delta | None = None) -> PurgeReport:
-        """Carry out ``delta``, or a fresh plan, and verify. A bad end is in the report, not raised."""
-        budget = Budget(self._settings.time_budget_s)
+    def run(self, delta: Delta | None = None, approve: Callable[[Delta], None] = _anything) -> PurgeReport:
+        """Carry out ``delta``, or a fresh plan, and verify. A bad end is in the report, not raised.
+
+        ``approve`` may raise PurgeRefused before anything is deleted.
+        """
+        budget = Budget(self.settings.time_budget_s)
         course = _Course(Tally(), first=delta)
         try:
-            status, reason = self._run(course, budget)
+            status, reason = self._run(course, budget, approve)
         except PurgeRefused as held:
             status, reason = PurgeStatus.REFUSED, f"{held}{self._kept(course)}"
         except (OverBudget, TargetUnavailable) as stop:
@@ -137,7 +150,7 @@ class Purge:
             shutil.rmtree(folder, ignore_errors=True)
         self._scratch = None
 
-    def _run(self, course: _Course, budget: Budget) -> tuple[PurgeStatus, str]:
+    def _run(self, course: _Course, budget: Budget, approve: Callable[[Delta], None]) -> tuple[PurgeStatus, str]:
         target = self._target_factory()
         try:
             quarantine = Quarantine(self.quarantine)
@@ -147,7 +160,8 @@ class Purge:
             course.last = course.first
             if not course.first.doomed:
                 return PurgeStatus.NOTHING_TO_PURGE, _nothing(course.first, settled)
-            guard(course.first, self._settings)
+            guard(course.first, self.settings)
+            approve(course.first)
             self._rounds(course, target, quarantine, budget)
             return self._judge(course)
         finally:
@@ -162,7 +176,7 @@ class Purge:
             quarantine,
             self._events,
             budget,
-            self._settings.batch,
+            self.settings.batch,
             self._progress,
             course.tally,
         )
@@ -179,13 +193,13 @@ class Purge:
     def _may_go_on(self, plan: Delta, course: _Course) -> bool:
         """Whether the next round keeps within the guard; if not, its documents stay and are reported."""
         with suppress(PurgeRefused):
-            guard(plan, self._settings, course.tally.purged, course.first)
+            guard(plan, self.settings, course.tally.purged, course.first)
             return True
         return False
 
     def _classify(self, course: _Course, before: Delta, after: Delta) -> None:
         pairs = zip(before.tenants, after.tenants, strict=True)
-        found = [remaining(earlier, later, self._settings) for earlier, later in pairs]
+        found = [remaining(earlier, later, self.settings) for earlier, later in pairs]
         course.left = sum(left for left, _ in found)
         course.written = sum(written for _, written in found)
 
@@ -211,16 +225,20 @@ class Purge:
         if course.first is None:
             return ""
         try:
-            plan_file.keep(course.first, self._work_dir / "plan")
+            plan_file.keep(course.first, self._work_dir / plan_file.PLAN_DIR)
         except OSError as error:
             return f" (the plan could not be kept: {error.strerror})"
         return "; nothing was deleted, the plan is kept in 'plan' beside the events"
 
     def _settle(self, quarantine: Quarantine, target: Target) -> int:
-        if not self.quarantine.is_dir():
-            return 0
-        quarantine.open()
-        return quarantine.settle(target)
+        settled = 0
+        for folder in self._earlier:
+            with suppress(DamagedPart):  # it stays, and `purge status` shows it
+                settled += _reopened(folder).settle(target)
+        if self.quarantine.is_dir():
+            quarantine.open()
+            settled += quarantine.settle(target)
+        return settled
 
     def _compare(self, target: Target, budget: Budget) -> Delta:
         if self._scratch is None:
@@ -228,7 +246,7 @@ class Purge:
             self.close()
             self._scratch = Path(tempfile.mkdtemp(prefix=INVENTORY, dir=self._work_dir))
         folder = Path(tempfile.mkdtemp(prefix="round-", dir=self._scratch))
-        return compare(self._primary, target, self._settings, folder, budget)
+        return compare(self._primary, target, self.settings, folder, budget, self._progress)
 
     def _describe(self, target: Target, course: _Course) -> None:
         """Write the manifest; the parts are whole without it, so nothing that goes wrong here matters to the purge."""
@@ -255,6 +273,12 @@ class Purge:
             unscoped=plan.unscoped if plan else {},
             duration_s=budget.spent_s,
         )
+
+
+def _reopened(folder: Path) -> Quarantine:
+    quarantine = Quarantine(folder)
+    quarantine.open()
+    return quarantine
 
 
 def _left(status: PurgeStatus, course: _Course) -> int | None:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.primary.faiss_dir import FaissDir
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.verdict import Outcome, Verdict
@@ -26,7 +25,7 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
         missing = "[primary] path" if drill.primary is None else "[target]"
         reason = f"could not compare: {missing} is not configured; --purge off says that this is on purpose"
         return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, reason)
-    purge = _purge(drill, drill.primary)
+    purge = new_purge(drill)
     if not drill.apply:
         return _rehearse(drill, purge)
     if drill.record.entries["disable_dual_write"].evidence.verdict is not Verdict.PASS:
@@ -37,9 +36,13 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     return _perform(drill, purge)
 
 
-def _purge(drill: Drill, primary: FaissDir) -> "Purge":
+def new_purge(drill: Drill) -> "Purge":
+    """Return the purge of a drill with a primary and a target. Raises CannotMeasure if it has no primary."""
     from drill.purge import Purge, PurgeSettings
+    from drill.purge.kept import pending_elsewhere
 
+    if drill.primary is None:
+        raise CannotMeasure("[primary] path is not configured: nothing to compare the target with")
     bounds = drill.config.purge
     settings = PurgeSettings(
         tenants=tuple(drill.config.service.tenants),
@@ -47,7 +50,8 @@ def _purge(drill: Drill, primary: FaissDir) -> "Purge":
         batch=bounds.batch,
         time_budget_s=bounds.time_budget_s,
     )
-    return Purge(primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick)
+    earlier = pending_elsewhere(drill.work_dir, drill.record.env_file)
+    return Purge(drill.primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick, earlier)
 
 
 def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
@@ -62,13 +66,27 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     limit = drill.config.purge.max_fraction
     seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
     counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
-    if delta.fraction > limit:
-        return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge that much")
+    if refusal := _refusal(purge, delta):
+        return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge: {refusal}")
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
     return outcome, seen.judged(Verdict.PASS, f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge")
 
 
+def _refusal(purge: "Purge", delta: "Delta") -> str:
+    """Return why the guard would hold this plan back; empty if it would not."""
+    from drill.purge.guard import guard
+    from drill.purge.model import PurgeRefused
+
+    try:
+        guard(delta, purge.settings)
+    except PurgeRefused as refusal:
+        return str(refusal)
+    return ""
+
+
 def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
+    from drill.purge.advice import after_deletes
+
     report = purge.run()
     counts = drill.record.purge
     counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
@@ -76,7 +94,9 @@ def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     outcome, verdict = _verdict(report)
     if report.purged and outcome is Outcome.NOT_RUN:
         outcome = Outcome.APPLIED
-    evidence = Evidence(verdict, report.reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
+    advice = after_deletes(drill.config.target.kind, report.purged)
+    reason = f"{report.reason}; {advice}" if advice else report.reason
+    evidence = Evidence(verdict, reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
     return outcome, evidence
 
 

@@ -192,9 +192,16 @@ class World:
     def target(self, **changes: Any) -> Target:
         return open_target(self.settings(**changes), {})
 
-    def purge(self, *, target: Callable[[], Any] | None = None, log: Log | None = None, **changes: Any) -> Purge:
+    def purge(
+        self,
+        *,
+        target: Callable[[], Any] | None = None,
+        log: Log | None = None,
+        work_dir: Path | None = None,
+        **changes: Any,
+    ) -> Purge:
         settings = PurgeSettings(**{"tenants": ("a",), "max_fraction": 0.5, "batch": 5, **changes})
-        return Purge(self.primary, target or self.target, settings, self.root / "drill", log or self.log)
+        return Purge(self.primary, target or self.target, settings, work_dir or self.root / "drill", log or self.log)
 
     def meddling(self, method: str, nth: int, action: Callable[[], None]) -> Callable[[], Any]:
         return lambda: Meddling(self.target(), method, nth, action)

@@ -1,0 +1,85 @@
+"""Whether dual-write is proven off: by the env file, by the drill that turned it off, and by the service now."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from drill.checks.flags import OFF_REASONS
+from drill.context import Drill
+from drill.errors import Refused
+from drill.journal.show import last_lines
+from drill.metrics.snapshot import Delta
+from drill.verdict import Verdict
+
+FLAG = "FF_RETRIEVAL_DUAL_WRITE"
+STEP = "disable_dual_write"
+WATCH_S = 3.0
+"""How long the service's dual-write counters are watched."""
+JOURNAL_LINES = 1000
+
+
+class DualWriteNotProvenOff(Refused):
+    """What is deleted could be written again."""
+
+
+def prove_dual_write_off(drill: Drill) -> None:
+    """Raise DualWriteNotProvenOff unless all three say so (DESIGN.md section 10). Reads only."""
+    if any(change.key == FLAG for change in drill.plan.changes):
+        raise _not_proven(f"{FLAG} is not OFF in {drill.record.env_file}")
+    _check_journal(drill)
+    _check_service(drill)
+
+
+def _check_journal(drill: Drill) -> None:
+    """Find the last drill of this env that looked at dual-write, and what it found."""
+    try:
+        lines = last_lines(drill.journal, JOURNAL_LINES)
+    except OSError:
+        lines = []
+    name = drill.record.env_file
+    entries = [entry for line in lines if (entry := json.loads(line)).get("env_file") == name]
+    looked = [(entry, step) for entry in entries for step in entry.get("steps", ()) if _looked(step)]
+    if not looked:
+        raise _not_proven(f"no drill of {name} in the journal has proven it")
+    entry, step = looked[-1]
+    if step["verdict"] != Verdict.PASS or entry.get("restored"):
+        raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step['verdict']}")
+
+
+def _looked(step: Mapping[str, Any]) -> bool:
+    """Whether a drill has looked: a rehearsal that would still change the flag says nothing of the service."""
+    return step.get("id") == STEP and step.get("outcome") != "would_change" and step.get("verdict") != Verdict.NOT_RUN
+
+
+def _check_service(drill: Drill) -> None:
+    """Watch every instance's dual-write counters, which must be readable and must not move."""
+    first = drill.read_metrics()
+    if first.unread:
+        raise _not_proven("; ".join(first.unread.values()))
+    time.sleep(WATCH_S)
+    last = drill.read_metrics()
+    if last.unread:
+        raise _not_proven("; ".join(last.unread.values()))
+    moved = sorted({name for key, seen in last.snapshots.items() for name in _moved(Delta(first.snapshots[key], seen))})
+    if moved:
+        raise _not_proven(f"{', '.join(moved)} moved within {WATCH_S:g} s")
+
+
+def _moved(delta: Delta) -> list[str]:
+    names = {
+        name for name, _ in delta.after.samples if name.startswith("retrieval_dual_write_") and name.endswith("_total")
+    }
+    return [name for name in names for labels, value in delta.moved(name) if value and not _off(name, labels)]
+
+
+def _off(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether the counter says that a write was skipped because the flag is off: that is the very proof."""
+    reason = labels.get("reason", "").lower().replace("-", "_")
+    return name == "retrieval_dual_write_skipped_total" and reason in OFF_REASONS
+
+
+def _not_proven(seen: str) -> DualWriteNotProvenOff:
+    return DualWriteNotProvenOff(
+        f"dual-write is not proven off: {seen}; expected FAISS-only, run the drill with --apply first"
+    )

@@ -1,0 +1,77 @@
+"""A purge outside a drill: the same configuration, lock, events and directory, and no line in the journal of drills."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from drill.config_load import find_config, load_config
+from drill.context import Drill
+from drill.envfile import EnvFile
+from drill.envfile.read import read_values
+from drill.events import EventLog, events_path
+from drill.journal.log import journal_path
+from drill.launch import Options, new_record
+from drill.purge.kept import PURGE_START
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line of a stand-alone purge. ``action``: plan, run or undo."""
+
+    action: str
+    env_file: Path
+    drill_config: Path | None
+    artifacts: Path
+    operator: str
+    time_budget_s: float | None = None
+
+
+@contextmanager
+def standalone(request: Request, environ: Mapping[str, str] = os.environ) -> Iterator[Drill]:
+    """Open a drill that only purges; a plan needs the lock only where it can be had, as a rehearsal does.
+
+    Raises UsageError for a wrong configuration and Refused (env file broken, lock held), both before anything is done.
+    """
+    values = read_values(request.env_file)
+    path = find_config(request.drill_config, request.env_file, Path.cwd())
+    config = load_config(path, request.env_file, values, environ)
+    if request.time_budget_s is not None:
+        config = replace(config, purge=replace(config.purge, time_budget_s=request.time_budget_s))
+    record = new_record(_options(request))
+    events = EventLog(events_path(request.artifacts, record.drill_id).parent)
+    facts = {"action": request.action, "env_file": record.env_file, "operator": record.operator}
+    events.event(PURGE_START, drill_id=record.drill_id, **facts)
+    try:
+        env_file = EnvFile.open(request.env_file, intents=events, read_only=request.action == "plan")
+        with env_file:
+            yield Drill(
+                config=config,
+                record=record,
+                events=events,
+                env_file=env_file,
+                env_values=values,
+                plan=env_file.plan(),
+                work_dir=events.path.parent,
+                purge_mode="auto",
+                journal=journal_path(request.artifacts),
+                selected=frozenset(),
+            )
+    finally:
+        events.close()
+
+
+def _options(request: Request) -> Options:
+    return Options(
+        env_file=request.env_file,
+        apply=request.action != "plan",
+        operator=request.operator,
+        notes=f"purge {request.action}",
+        drill_config=request.drill_config,
+        purge="auto",
+        artifacts_dir=request.artifacts,
+        reports_dir=Path("reports"),
+        root=Path.cwd(),
+        selected=frozenset(),
+    )

@@ -1,0 +1,44 @@
+"""Plans, quarantines and what is left, as a list for the terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from drill.journal.show import printable
+from drill.purge.kept import Kept, kept
+from drill.purge.plan_file import SHOWN_DIGITS
+from drill.unfinished import EVENTS_FILE, is_running
+
+
+def lines(artifacts: Path) -> Iterator[str]:
+    """Yield a line for every drill or purge that keeps a plan or a quarantine, or that was killed."""
+    shown = 0
+    for found in kept(artifacts):
+        facts = list(_facts(found))
+        if facts:
+            shown += 1
+            yield f"{found.folder.name}  {found.kind:<5}  {printable(found.env_file)}  {'; '.join(facts)}"
+    if not shown:
+        yield f"no plan and no quarantine in {artifacts}"
+
+
+def _facts(found: Kept) -> Iterator[str]:
+    if plan := found.plan:
+        kinds = f"{plan.doomed} to delete ({plan.fraction:.2%}), {plan.missing} missing"
+        yield f"plan {plan.digest[:SHOWN_DIGITS]}: {kinds}"
+    if found.quarantine.is_dir():
+        yield _quarantine(found)
+    if found.ended is not None and found.kind != "plan":
+        left = found.ended.facts.get("left")
+        yield f"{found.ended.text('status')}, {'unknown how many' if left is None else left} left"
+    elif found.ended is None and found.kind != "drill":
+        running = is_running(found.folder / EVENTS_FILE)
+        yield "running" if running else "was ended early: run it again"
+
+
+def _quarantine(found: Kept) -> str:
+    try:
+        held = f"{found.documents()} documents"
+    except OSError as problem:
+        held = f"cannot be read ({problem})"
+    pending = f", {found.pending} parts not confirmed: the next run settles them" if found.pending else ""
+    return f"quarantine {held}{pending}"
