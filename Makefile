@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: drill test test-all lint format bench lock clean
+.PHONY: drill drill-full test test-all lint format bench lock clean
 
 drill: $(READY)  ## roll the embedded stack back, from an incident to FAISS-only
 	$(BIN)/pytest drill_tests --sandbox --apply --reason "make drill"
+
+drill-full: $(READY)  ## rehearse, roll back, purge and re-open on the embedded stack
+	$(BIN)/python -m sandbox.full
 
 test: $(READY)  ## the quick tests, with long sweeps sampled
 	$(BIN)/pytest tests -m "not long"

@@ -23,6 +23,9 @@ class Service:
     reload_command: list[str] = field(default_factory=list)
     reload_timeout_s: float = 60.0
     on_boot_failure: str = "restore"
+    outbox_replay_command: list[str] = field(default_factory=list)
+    """argv, no shell: makes the service send the target what waits in the outbox (``--replay-outbox``)."""
+    outbox_replay_timeout_s: float = 300.0
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -125,6 +128,8 @@ class Window:
 
     opens: str = ""
     closes: str = ""
+    plan_ttl_s: float = 86_400.0
+    """Age above which a plan of a dry-run is not applied any more (``--plan``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,25 @@ class Reopen:
     hold_s: float = 60.0
     min_agreement_at_5: float = 0.9
     min_ndcg_at_10: float = 0.9
+    max_drop_rate: float = 0.02
+    """Share of the shadow reads that may be dropped: no room, no answer in time, an error."""
+    pilot_tenants: list[str] = field(default_factory=list)
+    """Tenants that are re-opened first, by ``RETRIEVAL_TENANT_ALLOWLIST``; empty: all at once, the list untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """How a throw-away instance of the service is started on the env file as it would be; dry-run only."""
+
+    command: list[str] = field(default_factory=list)
+    """argv, no shell; ``{env_file}`` and ``{port}`` are filled in. Empty: nothing is rehearsed."""
+    boot_timeout_s: float = 30.0
+    stop_timeout_s: float = 10.0
+    primary_env: str = "FAISS_DATA_DIR"
+    """Key of the env file that names the FAISS data; the rehearsal is given a copy of it."""
+    target_env: str = ""
+    """Key that holds the target's URL, which is put out of reach; empty: that of ``[target] dsn_env``."""
+    max_copy_mib: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,5 +195,6 @@ class Config:
     reopen: Reopen = field(default_factory=Reopen)
     history: History = field(default_factory=History)
     notify: Notify = field(default_factory=Notify)
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
     source: Path | None = None
     """The file it was read from; ``None``: built-in defaults."""

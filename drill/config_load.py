@@ -170,6 +170,8 @@ def _check(config: Config) -> None:
     ):
         if url:
             _check_url(name, url)
+    if strangers := set(config.reopen.pilot_tenants) - set(service.tenants):
+        raise UsageError(f"[reopen] pilot_tenants: {', '.join(sorted(strangers))} not among [service] tenants")
     _check_alerts(config.slo.alerts)
     _check_names(config)
     _check_ca_file(service.ca_file)
@@ -193,6 +195,16 @@ def _check_ranges(config: Config) -> None:
         ("[purge] time_budget_s", purge.time_budget_s, 0, 86_400),
         ("[history] max_age_days", config.history.max_age_days, 0, 100_000),
         ("[smoke] top_k", config.smoke.top_k, 1, 1000),
+        ("[service] outbox_replay_timeout_s", config.service.outbox_replay_timeout_s, 0.1, 86_400),
+        ("[rehearsal] boot_timeout_s", config.rehearsal.boot_timeout_s, 0.1, 3600),
+        ("[rehearsal] stop_timeout_s", config.rehearsal.stop_timeout_s, 0.1, 3600),
+        ("[rehearsal] max_copy_mib", config.rehearsal.max_copy_mib, 0, 1e6),
+        ("[window] plan_ttl_s", config.window.plan_ttl_s, 1, 1e8),
+        ("[reopen] hold_s", config.reopen.hold_s, 1, 86_400),
+        ("[reopen] min_agreement_at_5", config.reopen.min_agreement_at_5, 0, 1),
+        ("[reopen] min_ndcg_at_10", config.reopen.min_ndcg_at_10, 0, 1),
+        ("[reopen] max_drop_rate", config.reopen.max_drop_rate, 0, 1),
+        *(("[reopen] shadow_sample_rates", rate, 0.0001, 1.0) for rate in config.reopen.shadow_sample_rates),
     ]
     for name, value, low, high in bounds:
         if not low <= value <= high:

@@ -14,6 +14,7 @@ from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
 from drill.observation import MetricsSource, Reading, Window, open_window, replaced
+from drill.plans import Plan
 from drill.primary.faiss_dir import FaissDir
 from drill.record import DrillRecord
 from drill.trace import Trace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from drill.http import HttpClient
     from drill.metrics.prometheus import PrometheusClient
     from drill.probe import Prober, ProbeResult
+    from drill.reopen.ladder import Ladder
     from drill.service import RetrievalService
     from drill.target import Target
 
@@ -51,6 +53,12 @@ class Drill:
     """The journal of earlier drills."""
     selected: frozenset[str]
     """Ids of the tests that were selected to run."""
+    reopen: bool = False
+    """Whether step 7 was asked for."""
+    replay_outbox: bool = False
+    """Whether the outbox is to be replayed before it."""
+    held_plan: Plan | None = None
+    """The plan of a dry-run that is to be carried out, if one was named."""
     tick: Callable[[str], None] = field(default=lambda _text: None)
     """Told what is being waited for, again and again while it lasts."""
     began: float = field(default_factory=time.monotonic)
@@ -202,29 +210,52 @@ class Drill:
         Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``).
         """
         if self.observed is None:
-            from drill.probe import PROBE_RATE
-
-            slo = self.config.slo
             self.settle()
-
-            def enough(answered: Counter[str], elapsed: float) -> bool:
-                done = answered.total()
-                left_s = max(1.0, slo.observe_s - elapsed)
-                self.prober.rate = min(MAX_PROBE_RATE, max(PROBE_RATE, (slo.min_requests + 10 - done) / left_s))
-                return elapsed >= slo.observe_s and (done >= slo.min_requests or done == 0)
-
-            self._watch(enough, slo.observe_s + slo.min_requests / PROBE_RATE)
-            self.prober.rate = PROBE_RATE
+            self.gather(self.config.slo.observe_s, self.config.slo.min_requests)
             self.observed = self.window(self.read_metrics())
         return self.observed
 
-    def _watch(self, enough: Callable[[Counter[str], float], bool], timeout_s: float) -> None:
+    def gather(self, seconds: float, needed: float, what: str = "watching the service") -> None:
+        """Wait until ``seconds`` have passed since the service settled, and ``needed`` probes were answered.
+
+        Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``).
+        """
+        from drill.probe import PROBE_RATE
+
+        def enough(answered: Counter[str], elapsed: float) -> bool:
+            done = answered.total()
+            left_s = max(1.0, seconds - elapsed)
+            self.prober.rate = min(MAX_PROBE_RATE, max(PROBE_RATE, (needed + 10 - done) / left_s))
+            return elapsed >= seconds and (done >= needed or done == 0)
+
+        self._watch(enough, seconds + needed / PROBE_RATE, what)
+        self.prober.rate = PROBE_RATE
+
+    def rebase(self, settled: Reading) -> Reading:
+        """Count from ``settled`` on."""
+        self.settled = settled
+        return settled
+
+    def between(self, first: Reading, last: Reading) -> Window:
+        """Return what moved from ``first`` to ``last``, with nothing counted from before ``first``."""
+        return open_window(first, last, self.prober, (), self.source.between(first, last))
+
+    @cached_property
+    def ladder(self) -> "Ladder":
+        """The ladder of step 7."""
+        from drill.reopen.ladder import Ladder
+
+        return Ladder(self)
+
+    def _watch(
+        self, enough: Callable[[Counter[str], float], bool], timeout_s: float, what: str = "watching the service"
+    ) -> None:
         since = self.settled.ended if self.settled else self.began
 
         def check(results: Sequence["ProbeResult"]) -> bool:
             elapsed = time.monotonic() - since
             answered = Counter(result.instance for result in results if result.ok)
-            self.tick(f"watching the service: {elapsed:.0f} s, {answered.total()} probes answered")
+            self.tick(f"{what}: {elapsed:.0f} s, {answered.total()} probes answered")
             return enough(answered, elapsed)
 
         self._wait_and_read(check, since, timeout_s)

@@ -11,6 +11,7 @@ from drill.journal.closing import close_unfinished
 from drill.journal.entry import journal_entry
 from drill.journal.log import Appended, append_or_rescue, journal_path
 from drill.launch import Launch
+from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Evidence
 from drill.verdict import Verdict
 
@@ -45,6 +46,35 @@ def _availability(drill: Drill) -> None:
     }
 
 
+def keep_plan(started: Launch) -> tuple[Path, ...]:
+    """Store what was seen and is to be done as a plan; return its file, none if there is nothing to plan.
+
+    A dry-run makes a plan for a later ``--apply --plan``; an ``--apply`` keeps its own, as part of the evidence.
+    """
+    drill, record = started.drill, started.record
+    if drill is None or record.refused or drill.plan.unchanged:
+        return ()
+    counts = record.purge
+    known = {"orphans": counts.orphans, "stale": counts.stale, "missing": counts.missing}
+    delta = {name: count for name, count in known.items() if count is not None}
+    changes = {change.key: change.after for change in drill.plan.changes}
+    plan = make_plan(
+        record.drill_id,
+        record.env_file,
+        drill.plan.old_bytes,
+        changes,
+        drill.config.service.urls,
+        delta if len(delta) == len(known) else None,
+        apply=record.apply,
+    )
+    try:
+        path = save_plan(started.options.artifacts_dir, plan)
+    except OSError:
+        return ()  # a plan is a convenience: the next --apply makes its own
+    record.plan = "" if record.apply else plan.id
+    return (path,)
+
+
 def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     """Search what this drill has written for secrets; return one line per hit, naming the file and the key."""
     from drill.leaks import find_leaks, secrets_of
@@ -53,7 +83,7 @@ def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     if drill is None:
         return []
     service = drill.config.service
-    shown = {*FLAGS.values(), *service.urls, *service.tenants, *(change.after for change in drill.plan.changes)}
+    shown = {*FLAGS.values(), *service.urls, *service.tenants, *started.record.changes.values()}
     secrets = secrets_of(drill.env_values, shown)
     notify = drill.config.notify
     names = (service.auth_token_env, drill.config.target.dsn_env, drill.config.metrics.bearer_token_env)

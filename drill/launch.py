@@ -12,9 +12,10 @@ from drill.config_load import find_config, load_config
 from drill.context import Drill
 from drill.envfile import EnvFile
 from drill.envfile.read import read_values
-from drill.errors import Refused
+from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
+from drill.plans import load_plan
 from drill.record import CHECK_IDS, DrillRecord
 
 
@@ -32,6 +33,9 @@ class Options:
     reports_dir: Path
     root: Path
     selected: frozenset[str]
+    reopen: bool = False
+    plan_id: str = ""
+    replay_outbox: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +67,9 @@ def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
     else:
         path = find_config(options.drill_config, options.env_file, options.root)
         config = load_config(path, options.env_file, values, environ)
+    if options.replay_outbox and not config.service.outbox_replay_command:
+        raise UsageError("--replay-outbox: [service] outbox_replay_command names no command; set it")
+    held = load_plan(options.artifacts_dir, options.plan_id) if options.plan_id else None
     record = new_record(options)
     events = EventLog(events_path(options.artifacts_dir, record.drill_id).parent)
     events.start(record)
@@ -72,6 +79,7 @@ def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
         return started
     try:
         started.drill = _open(options, config, values, record, events)
+        started.drill.held_plan = held
     except Refused as problem:
         record.refused = str(problem)
     return started
@@ -95,6 +103,8 @@ def _open(
         purge_mode=options.purge,
         journal=journal_path(options.artifacts_dir),
         selected=options.selected,
+        reopen=options.reopen,
+        replay_outbox=options.replay_outbox,
     )
     for row in CHECK_IDS:
         record.entries[row].required = _required(row, drill)
@@ -108,11 +118,13 @@ def _required(row: str, drill: Drill) -> bool:
     A dry-run that would change something cannot judge the rolled-back state: only its prerequisites are required.
     """
     if row.startswith("reopen."):
-        return False
+        return drill.reopen
     if row == "smoke.chat" and not drill.config.service.chat_path:
         return False
     if row == "slo.alerts" and not drill.config.slo.alerts:
         return False
+    if row == "preflight.rehearsal":
+        return bool(drill.config.rehearsal.command) and not drill.apply
     return row.startswith("preflight.") or drill.apply or drill.plan.unchanged
 
 

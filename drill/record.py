@@ -16,6 +16,7 @@ CHECK_IDS = (
     "preflight.metrics",
     "preflight.faiss",
     "preflight.window",
+    "preflight.rehearsal",
     "smoke.search",
     "smoke.embed",
     "smoke.chat",
@@ -104,6 +105,17 @@ class Entry:
         return self.id in STEP_IDS
 
 
+@dataclass(frozen=True, slots=True)
+class RungRecord:
+    """What became of one rung of step 7."""
+
+    name: str
+    changes: Mapping[str, str]
+    """What it set in the env file that the rung before had not."""
+    evidence: Evidence
+    seconds: float
+
+
 @dataclass(slots=True)
 class PurgeCounts:
     """What step 2 found and did, in documents over all tenants; ``None`` is unknown."""
@@ -140,13 +152,17 @@ class DrillRecord:
     purge: PurgeCounts = field(default_factory=PurgeCounts)
     baseline: "Baseline | None" = None
     """The service before and after; ``None`` if it was not looked at."""
+    rungs: list[RungRecord] = field(default_factory=list)
+    """The rungs of step 7 that were climbed, in order."""
     report: str = ""
+    plan: str = ""
+    """The id of the plan that a dry-run has left; empty if it left none."""
     facts: dict[str, Scalar] = field(default_factory=dict)
     """Further facts for the head of the report (probes sent, availability, journal head)."""
 
     def preflight_entry(self) -> Entry:
         """Return the row of the step ``preflight``: the worst of its checks."""
-        rows = [row for row in self.entries.values() if row.id.startswith("preflight.")]
+        rows = [row for row in self.entries.values() if row.id.startswith("preflight.") and row.required]
         bad = [row for row in rows if row.evidence.verdict is not Verdict.PASS]
         reason = "; ".join(f"{row.id}: {row.evidence.reason}" for row in bad) or "all prerequisites hold"
         evidence = Evidence(worst(row.evidence.verdict for row in rows), reason)

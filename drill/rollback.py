@@ -14,6 +14,7 @@ from drill.checks.flags import judge_backend, judge_shadow
 from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
+from drill.observation import Reading
 from drill.trace import MarkKind
 
 if TYPE_CHECKING:
@@ -137,13 +138,7 @@ class Rollback:
     def _settle(self) -> None:
         """Take the first reading of the new processes, then watch them long enough for a first verdict."""
         drill = self._drill
-        drill.tick("reading the restarted instances")
-        drill.settled = drill.read_metrics()
-        while drill.settled.unread and time.monotonic() - drill.settled.began < SETTLE_S:
-            time.sleep(SETTLE_POLL_S)
-            drill.settled = replace(drill.read_metrics(), began=drill.settled.began)
-        if drill.before is not None:
-            drill.note_new_processes(drill.before, drill.settled)
+        settle(drill, drill.before)
         if drill.written_at is not None and not drill.config.service.reload_command:
             self._await_reread(drill.written_at + drill.config.service.reload_timeout_s)
         self.on_settled()
@@ -163,3 +158,17 @@ class Rollback:
             seen = {judge(drill, window).verdict for judge in (judge_backend, judge_shadow)}
             if Verdict.FAIL not in seen or time.monotonic() > deadline:
                 return
+
+
+def settle(drill: Drill, before: Reading | None) -> None:
+    """Take the first reading of restarted instances, from which they are judged, once all of them give one.
+
+    ``before`` is the last reading before the restart: it tells which processes are new.
+    """
+    drill.tick("reading the restarted instances")
+    settled = drill.rebase(drill.read_metrics())
+    while settled.unread and time.monotonic() - settled.began < SETTLE_S:
+        time.sleep(SETTLE_POLL_S)
+        settled = drill.rebase(replace(drill.read_metrics(), began=settled.began))
+    if before is not None:
+        drill.note_new_processes(before, settled)

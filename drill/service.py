@@ -71,16 +71,20 @@ class RetrievalService:
         """
         began = time.monotonic()
         deadline = began + self.settings.reload_timeout_s
-        problem = self._run_command(env_file, deadline, tick) if self.settings.reload_command else ""
+        command = self.settings.reload_command
+        problem = self.run(command, env_file, deadline, lambda: tick("restarting the service")) if command else ""
         problem = problem or self._await_health(deadline, tick)
         return ReloadOutcome(time.monotonic() - began, problem)
 
-    def _run_command(self, env_file: Path, deadline: float, tick: Callable[[str], None]) -> str:
-        """Run the reload command; its output is not kept: it may hold anything."""
-        name = Path(self.settings.reload_command[0]).name
+    def run(self, command: Sequence[str], env_file: Path, deadline: float, tick: Callable[[], None]) -> str:
+        """Run a command of the configuration until ``deadline`` (monotonic); return what went wrong, empty if nothing.
+
+        Its output is not kept: it may hold anything.
+        """
+        name, began = Path(command[0]).name, time.monotonic()
         try:
             process = subprocess.Popen(
-                self.settings.reload_command,
+                list(command),
                 env={**os.environ, "DRILL_ENV_FILE": str(env_file.absolute())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -88,18 +92,16 @@ class RetrievalService:
                 start_new_session=True,
             )
         except OSError as error:
-            return (
-                f"reload command {name!r} could not be started ({type(error).__name__}); check [service] reload_command"
-            )
+            return f"command {name!r} could not be started ({type(error).__name__}); check it in [service]"
         try:
             while process.poll() is None:
                 if time.monotonic() > deadline:
-                    return f"reload command {name!r} did not end within {self.settings.reload_timeout_s:g} s"
-                tick("restarting the service")
+                    return f"command {name!r} did not end within {deadline - began:.3g} s"
+                tick()
                 time.sleep(POLL_S)
         finally:
             _end(process)
-        return f"reload command {name!r} ended with exit code {process.returncode}" if process.returncode else ""
+        return f"command {name!r} ended with exit code {process.returncode}" if process.returncode else ""
 
     def _await_health(self, deadline: float, tick: Callable[[str], None]) -> str:
         while True:

@@ -3,6 +3,7 @@
 import pytest
 
 from drill.checks import preflight
+from drill.rehearsal.rehearse import rehearse
 from fixtures.rows import Row, row
 
 
@@ -36,3 +37,10 @@ def test_service(drill: Row) -> None:
 def test_metrics(drill: Row) -> None:
     """The metrics that this drill judges by exist on every instance, each of one living process."""
     drill.check(preflight.metrics)
+
+
+@row("preflight.rehearsal", order=6)
+@pytest.mark.usefixtures("flags_on_disk")
+def test_rehearsal(drill: Row) -> None:
+    """In a dry-run: a throw-away instance comes up on the new env file, answers from FAISS, and stops."""
+    drill.check(rehearse)

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("down", _down, "stop the stack and remove what it made"),
         ("status", _status, "show what runs"),
         ("reload", _reload, "restart the instances one after the other"),
+        ("replay", _replay, "send the target what waits in the outboxes"),
     ):
         commands.add_parser(name, parents=[common], help=text).set_defaults(run=run)
 
@@ -115,6 +116,11 @@ def _status(arguments: argparse.Namespace) -> None:
 
 def _reload(arguments: argparse.Namespace) -> None:
     Stack.attach(arguments.home).reload()
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    left = Stack.attach(arguments.home).replay_outbox()
+    print(f"{left} documents still wait" if left else "the outboxes are empty")
 
 
 def _fault(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 from sandbox.monitoring.setup import SELECTOR
 
+INSTANCES = 2
+REHEARSAL = 2
+"""The number of the instance that a rehearsal starts: a fault can be on for it alone."""
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: commands in the files below run from here."""
 
@@ -135,6 +138,9 @@ RETRIEVAL_TENANTS={",".join(state.tenants)}
 def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> None:
     """Write the drill's configuration for this stack; ``golden`` maps a query to the id of its answer."""
     reload_command = [sys.executable, "-m", "sandbox", "reload", "--home", str(home.path)]
+    replay_command = [sys.executable, "-m", "sandbox", "replay", "--home", str(home.path)]
+    rehearsal = [sys.executable, "-m", "sandbox.service", "--env-file", "{env_file}", "--port", "{port}"]
+    rehearsal += ["--instance", str(REHEARSAL), "--faults", str(home.faults)]
     question = next(iter(golden))
     lines = [
         "# The drill's configuration for the sandbox beside it.",
@@ -145,6 +151,7 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         f"chat_body = {{ question = {_toml(question)} }}",
         f"reload_command = {_toml(reload_command)}",
         "reload_timeout_s = 60",
+        f"outbox_replay_command = {_toml(replay_command)}",
         "",
         *(f"[[smoke.queries]]\nquery = {_toml(query)}\nexpect_ids = {_toml([one])}\n" for query, one in golden.items()),
         f'[primary]\nkind = "faiss-dir"\npath = {_toml(str(home.faiss_dir))}',
@@ -153,6 +160,10 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         'table = "retrieval_documents"\nhash_column = "content_hash"',
         "",
         *_monitoring(state),
+        "",
+        "[reopen]\nhold_s = 10  # in production: minutes, better hours",
+        "",
+        f"[rehearsal]\ncommand = {_toml(rehearsal)}",
     ]
     home.drill_config.write_text("\n".join(lines) + "\n")
 

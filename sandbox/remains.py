@@ -10,7 +10,10 @@ from sandbox.home import Home, State
 from sandbox.processes import alive
 
 PATIENCE_S = 5.0
-_OURS = ("faiss", "faults-keep", ".env", "drill.toml", "faults.json", "traffic.json", "monitoring", "*.log", "*.new")
+_OURS = (
+    *("faiss", "faults-keep", "monitoring", ".env", "drill.toml", "faults.json", "traffic.json"),
+    *("outbox-*.json", "*.log", "*.new"),
+)
 
 
 def remove_home(home: Home, *, made: bool) -> None:

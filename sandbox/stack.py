@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+from urllib.request import Request, urlopen
 
 from sandbox import control, remains
 from sandbox.corpus import TENANTS
@@ -171,6 +172,18 @@ class Stack:
     def await_incident(self) -> None:
         """Return when the incident's alert fires, if the stack has alerts: what fires later is news to a drill."""
         control.ask(self._state.control, "await_incident")
+
+    def replay_outbox(self) -> int:
+        """Have every instance send the target what waits; return how many documents still do."""
+        left = 0
+        for url in self.base_urls:
+            request = Request(f"{url}/internal/admin/outbox/replay", method="POST")  # noqa: S310 - our own address
+            try:
+                with urlopen(request, timeout=RELOAD_S) as response:  # noqa: S310
+                    left += int(json.load(response)["waiting"])
+            except OSError as error:
+                raise SandboxError(f"{url} does not replay its outbox: {error}") from None
+        return left
 
     def stop(self) -> None:
         """Stop the stack and remove what it made; nothing happens if it is stopped already."""

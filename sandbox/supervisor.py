@@ -26,7 +26,7 @@ from sandbox.errors import SandboxError
 from sandbox.faults import active
 from sandbox.faults.hooks import Places
 from sandbox.faults.monitoring import MonitoringFault
-from sandbox.home import Home, State, write_drill_config, write_env
+from sandbox.home import INSTANCES, REHEARSAL, Home, State, write_drill_config, write_env
 from sandbox.instance import Instance, spawn
 from sandbox.monitoring.server import Monitoring
 from sandbox.monitoring.setup import Setup
@@ -34,7 +34,6 @@ from sandbox.postgres import Postgres
 from sandbox.processes import stop
 from sandbox.seed_delta import SeededDelta
 
-INSTANCES = 2
 INCIDENT_ALERT = "RetrievalErrorRate"
 """What fires in an incident that users feel."""
 
@@ -177,7 +176,7 @@ class Supervisor:
             raise SandboxError(f"{found.name} needs Prometheus, and this stack has none: start it with --metrics auto")
         switched = active.read(self._home.faults)
         before = set(switched.get(found.name, ()))
-        chosen = set(request["instances"] or range(INSTANCES))
+        chosen = set(request["instances"] or (*range(INSTANCES), REHEARSAL))
         after = before | chosen if request["on"] else before - chosen
         places = Places(self._home.faiss_dir, self._home.keep / found.name)
         if after and not before:

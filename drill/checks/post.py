@@ -85,7 +85,7 @@ def primary_latency(drill: Drill, window: Window) -> Evidence:
         part = sorted(value for _, value in probes[third * len(probes) // 3 : (third + 1) * len(probes) // 3])
         for name, q, _, _ in bars:
             detail[f"{name} ms in third {third + 1}"] = round(quantile(part, q), 2)
-    parts = [_stable(name, early, late, q, ratio, limit) for name, q, ratio, limit in bars]
+    parts = [stable(name, early, late, q, ratio, limit) for name, q, ratio, limit in bars]
     parts += [_as_last_time(drill, name, late, q, ratio, limit, detail) for name, q, ratio, limit in bars]
     parts.append(doubts(window, ("retrieval_latency_seconds",)))
     final = worst(part[0] for part in parts)
@@ -95,7 +95,7 @@ def primary_latency(drill: Drill, window: Window) -> Evidence:
     return Evidence(final, reason, medians[1], "<=", threshold, len(probes), window.seconds, " ms", detail)
 
 
-def _stable(
+def stable(
     name: str, early: list[float], late: list[float], q: float, ratio: float, limit: float
 ) -> tuple[Verdict, str]:
     """Judge the later half against the earlier one by the three-way rule (METRICS.md, A4)."""

@@ -1,7 +1,7 @@
 """Step 5: does every instance give real answers, not just a status."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,9 +45,14 @@ class _Findings:
 
 def search(drill: Drill) -> Evidence:
     """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same."""
+    return search_at(drill, drill.service.instances)
+
+
+def search_at(drill: Drill, instances: Sequence[str]) -> Evidence:
+    """Ask ``instances`` (URLs) every query."""
     found = _Findings()
     seen: dict[str, dict[str, tuple[str, ...]]] = {tenant: {} for tenant, _ in drill.queries}
-    for instance in drill.service.instances:
+    for instance in instances:
         answers = _ask_all(drill, instance, found)
         for tenant in seen:
             given = [ids for (asked, _), ids in answers.items() if asked == tenant]

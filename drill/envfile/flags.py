@@ -12,6 +12,9 @@ FLAGS: Mapping[str, str] = MappingProxyType(
 BARE_VALUE = re.compile(r"[A-Za-z0-9._:/-]{1,32}")
 """Values that read the same with and without quotes in every reader."""
 
+WRITABLE_VALUE = re.compile(r"[A-Za-z0-9._:/,-]{1,200}")
+"""Values that are written: bare ones, and lists of them."""
+
 KEY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -27,5 +30,5 @@ def shown(value: str | None) -> str:
 def check_wanted(wanted: Mapping[str, str]) -> None:
     """Raise ``ValueError`` unless every key is a plain name and every value can be written bare."""
     for key, value in wanted.items():
-        if not KEY_NAME.fullmatch(key) or not BARE_VALUE.fullmatch(value):
-            raise ValueError(f"cannot write {key!r}: only plain names and bare values of at most 32 characters")
+        if not KEY_NAME.fullmatch(key) or not WRITABLE_VALUE.fullmatch(value):
+            raise ValueError(f"cannot write {key!r}: only plain names and bare values of at most 200 characters")

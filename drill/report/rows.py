@@ -13,6 +13,7 @@ TITLES = {
     "preflight.metrics": "The metrics are there and fresh",
     "preflight.faiss": "There is a FAISS to fall back to",
     "preflight.window": "The firing window is open",
+    "preflight.rehearsal": "The service comes up on the new env file",
     "disable_dual_write": "Dual-write off",
     "purge_delta": "Purge the delta on the target",
     "disable_shadow_read": "Shadow-read off",

@@ -36,6 +36,17 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     return _perform(drill, purge)
 
 
+def compare(drill: Drill) -> "Delta | None":
+    """Compare FAISS with the target now; ``None`` where one of them is not configured. Raises `CannotMeasure`."""
+    if drill.primary is None or not drill.config.target.kind:
+        return None
+    purge = new_purge(drill)
+    try:
+        return purge.plan()
+    finally:
+        purge.close()
+
+
 def new_purge(drill: Drill) -> "Purge":
     """Return the purge of a drill with a primary and a target. Raises CannotMeasure if it has no primary."""
     from drill.purge import Purge, PurgeSettings

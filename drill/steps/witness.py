@@ -10,19 +10,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from drill.context import Drill
-from drill.errors import CannotMeasure, Refused
+from drill.errors import CannotMeasure
 from drill.observation import Window
 from drill.record import Evidence, Scalar
+from drill.steps.inventories import MAX_LOOKED_UP, Inventory, inventories, written_since
 from drill.verdict import Verdict
-
-MAX_DOCUMENTS = 300_000
-"""Above this many documents a tenant's inventory is not held in memory twice, and the metrics alone must do."""
-MAX_LOOKED_UP = 5_000
-SNAPSHOT_TRIES = 5
-"""A snapshot that is replaced while it is read is read again."""
-
-Inventory = dict[str, str]
-"""Document id -> content hash."""
 
 
 @dataclass
@@ -35,7 +27,7 @@ class WriteWitness:
 
     def begin(self) -> None:
         """Take the inventory to compare with."""
-        self._before = self._inventories()
+        self._before, self._problem = inventories(self.drill)
 
     def judge(self, evidence: Evidence, window: Window) -> Evidence:
         """Return ``evidence`` of the metrics, made worse or firmer by what the stores say."""
@@ -57,27 +49,10 @@ class WriteWitness:
         verdict, reason = _conclude(self.drill, window, writes, asked, self._problem)
         return replace(evidence, verdict=verdict, reason=reason, detail=detail)
 
-    def _inventories(self) -> dict[str, Inventory]:
-        primary, kind = self.drill.primary, self.drill.config.target.kind
-        if primary is None or not kind:
-            return {}
-        found: dict[str, Inventory] = {}
-        for tenant in self.drill.config.service.tenants:
-            for _ in range(SNAPSHOT_TRIES):
-                try:
-                    found[tenant] = dict(islice(primary.inventory(tenant), MAX_DOCUMENTS))
-                    break
-                except (CannotMeasure, Refused) as problem:
-                    self._problem = str(problem)
-        return {tenant: items for tenant, items in found.items() if len(items) < MAX_DOCUMENTS}
-
     def _fresh(self) -> dict[str, Inventory]:
-        now = self._inventories()
-        pairs = {
-            tenant: {name: digest for name, digest in now.get(tenant, {}).items() if before.get(name) != digest}
-            for tenant, before in self._before.items()
-        }
-        return {tenant: items for tenant, items in pairs.items() if items}
+        now, problem = inventories(self.drill)
+        self._problem = problem or self._problem
+        return written_since(self._before, now)
 
     def _reached(self, fresh: Mapping[str, Inventory]) -> tuple[int, int]:
         reached = asked = 0

@@ -1,6 +1,6 @@
 """Named ways in which a real service, its target or its metrics break or lie; importing this registers them all."""
 
-from sandbox.faults import answers, flags, lifecycle, load, metrics, monitoring, snapshots, target
+from sandbox.faults import answers, flags, lifecycle, load, metrics, monitoring, rehearsal, reopen, snapshots, target
 from sandbox.faults.registry import FAULTS, Fault, find
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "load",
     "metrics",
     "monitoring",
+    "rehearsal",
+    "reopen",
     "snapshots",
     "target",
 ]

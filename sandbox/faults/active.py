@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.content import Hit
 from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import FAULTS
+from sandbox.service.outbox import Key
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -38,7 +39,7 @@ class ActiveFaults:
 
     def __init__(self, path: Path | None, instance: int) -> None:
         self._path = path
-        self._instance = instance
+        self.instance = instance
         self._stamp: tuple[int, int] | None = None
         self._hooks: dict[str, Hooks] = {}
         self.refresh()
@@ -48,8 +49,8 @@ class ActiveFaults:
         if self._path is None or (stamp := _stamp(self._path)) == self._stamp:
             return
         self._stamp = stamp
-        names = [name for name, instances in read(self._path).items() if self._instance in instances]
-        self._hooks = {name: self._hooks.get(name) or FAULTS[name].hooks(self._instance) for name in names}
+        names = [name for name, instances in read(self._path).items() if self.instance in instances]
+        self._hooks = {name: self._hooks.get(name) or FAULTS[name].hooks(self.instance) for name in names}
 
     @property
     def _on(self) -> list[Hooks]:
@@ -62,6 +63,12 @@ class ActiveFaults:
     def environment(self) -> dict[str, str]:
         """See ``Hooks.environment``."""
         return {key: value for hooks in self._on for key, value in hooks.environment().items()}
+
+    def faiss_dir(self, faiss_dir: Path) -> Path:
+        """See ``Hooks.faiss_dir``."""
+        for hooks in self._on:
+            faiss_dir = hooks.faiss_dir(faiss_dir)
+        return faiss_dir
 
     def boot(self, settings: "Settings") -> None:
         """See ``Hooks.boot``."""
@@ -122,6 +129,16 @@ class ActiveFaults:
         """See ``Hooks.target_call``."""
         for hooks in self._on:
             hooks.target_call()
+
+    def shadow_hits(self, hits: list[Hit]) -> list[Hit]:
+        """See ``Hooks.shadow_hits``."""
+        for hooks in self._on:
+            hits = hooks.shadow_hits(hits)
+        return hits
+
+    def replayed(self, key: Key) -> bool:
+        """See ``Hooks.replayed``."""
+        return all(hooks.replayed(key) for hooks in self._on)
 
     def exposition(self, body: bytes) -> bytes:
         """See ``Hooks.exposition``."""

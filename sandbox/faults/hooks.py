@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.content import Hit
+from sandbox.service.outbox import Key
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -58,6 +59,10 @@ class Hooks:
 
     # In the instance.
 
+    def faiss_dir(self, faiss_dir: Path) -> Path:
+        """Return where the instance looks for its FAISS data."""
+        return faiss_dir
+
     def boot(self, settings: "Settings") -> None:
         """Run once at boot; may raise ``SystemExit``."""
 
@@ -96,6 +101,14 @@ class Hooks:
 
     def target_call(self) -> None:
         """Run in a worker thread before each call to the target; may sleep or raise ``TargetError``."""
+
+    def shadow_hits(self, hits: list[Hit]) -> list[Hit]:
+        """Return what a shadow read finds."""
+        return hits
+
+    def replayed(self, key: Key) -> bool:
+        """Return whether a replay of the outbox really delivers a document."""
+        return True
 
     def exposition(self, body: bytes) -> bytes:
         """Return the metrics page as the scraper sees it."""

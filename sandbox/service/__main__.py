@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.processes import die_with_parent
@@ -36,6 +37,7 @@ def main() -> None:
     faiss.omp_set_num_threads(1)
     active = ActiveFaults(arguments.faults, arguments.instance)
     active.boot(settings)
+    settings = replace(settings, faiss_dir=active.faiss_dir(settings.faiss_dir))
     app = create_app(RetrievalService(settings, active))
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, ws="none")
     uvicorn.Server(config).run(sockets=[_listen(arguments.port)])

@@ -149,6 +149,10 @@ def _operations_routes(app: FastAPI, service: RetrievalService) -> None:
     async def stats() -> dict[str, int]:
         return {tenant: service.primary.count(tenant) for tenant in service.settings.tenants}
 
+    @app.post("/internal/admin/outbox/replay")
+    async def replay() -> dict[str, int]:
+        return {"waiting": await service.dual_writer.replay_now(service.faults.replayed)}
+
     @app.get("/health")
     async def health() -> Response:
         ready = service.ready()

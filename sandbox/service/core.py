@@ -35,7 +35,10 @@ class RetrievalService:
         self.primary = FaissStore(settings.faiss_dir, settings.tenants)
         self.target = PgVectorTarget(settings.dsn, faults.target_call)
         self.dual_writer = DualWriter(
-            self.primary, self.target, lambda tenant: tenant in self.settings.dual_write_tenants
+            self.primary,
+            self.target,
+            lambda tenant: tenant in self.settings.dual_write_tenants,
+            settings.faiss_dir.parent / f"outbox-{faults.instance}.json",
         )
         self.shadow = ShadowReader()
         self._reads = BoundedExecutor("target-read", READ_THREADS, waiting=24, timeout_s=READ_TIMEOUT_S)
@@ -59,13 +62,14 @@ class RetrievalService:
         self.primary.close()
         for task in self._background:
             task.cancel()
+        self.dual_writer.publish()
 
     async def search(self, tenant: str, query: str, top_k: int) -> list[Hit]:
         """Return the ``top_k`` nearest documents from the backend in force; raise ``RetrievalError``."""
         settings = self.settings
         self._check_tenant(tenant)
         hits = await self.measured_search(settings.backend, tenant, query, top_k)
-        if settings.shadow_read:
+        if settings.shadow_read and tenant in settings.migrating:
             self._shadow(settings, tenant, query, top_k, hits)
         return self.faults.hits(tenant, hits)
 
@@ -90,10 +94,12 @@ class RetrievalService:
 
     def _shadow(self, settings: Settings, tenant: str, query: str, top_k: int, hits: list[Hit]) -> None:
         vector = embed([query])[0]
-        if settings.backend == "faiss":
-            other, read = settings.target_backend, lambda: self.target.search(tenant, vector, top_k)
-        else:
-            other, read = "faiss", lambda: self.primary.search(tenant, vector, top_k)
+        store: FaissStore | PgVectorTarget = self.target if settings.backend == "faiss" else self.primary
+
+        def read() -> list[Hit]:
+            return self.faults.shadow_hits(store.search(tenant, vector, top_k))
+
+        other = settings.target_backend if settings.backend == "faiss" else "faiss"
         self.shadow.offer(other, settings.shadow_sample_rate, hits, read)
 
     async def embed(self, texts: Sequence[str]) -> "Vectors":

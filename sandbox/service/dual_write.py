@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sandbox.content import Document
 from sandbox.service import metrics
@@ -9,13 +10,14 @@ from sandbox.service.breaker import CircuitBreaker
 from sandbox.service.errors import RetrievalError, TargetError
 from sandbox.service.executor import BoundedExecutor
 from sandbox.service.outbox import Key, Outbox
+from sandbox.service.outbox_file import OutboxFile
 from sandbox.service.primary import FaissStore
 from sandbox.service.target import PgVectorTarget
 
 FAILURES_TO_OPEN = 3
 COOLDOWN_S = 5.0
-OUTBOX_MAX = 200
-OUTBOX_MAX_AGE_S = 60.0
+OUTBOX_MAX = 1000
+OUTBOX_MAX_AGE_S = 1800.0
 REPLAY_EVERY_S = 0.5
 REPLAY_BATCH = 25
 WRITE_TIMEOUT_S = 2.0
@@ -26,9 +28,14 @@ USER_WAIT_S = 0.1
 class DualWriter:
     """Writes to the target through a circuit breaker; what it misses waits in the outbox and is replayed."""
 
-    def __init__(self, primary: FaissStore, target: PgVectorTarget, wanted: Callable[[str], bool]) -> None:
+    def __init__(
+        self, primary: FaissStore, target: PgVectorTarget, wanted: Callable[[str], bool], kept: Path | None = None
+    ) -> None:
+        """``kept`` is where the outbox is kept over a restart; ``None``: nowhere."""
         self.breaker = CircuitBreaker(FAILURES_TO_OPEN, COOLDOWN_S)
         self.outbox = Outbox(OUTBOX_MAX, OUTBOX_MAX_AGE_S)
+        self._file = OutboxFile(kept, self.outbox)
+        self._file.load()
         self._primary = primary
         self._target = target
         self._wanted = wanted
@@ -56,6 +63,20 @@ class DualWriter:
             self.outbox.expire()
             await self._replay()
             self.publish()
+
+    async def replay_now(self, delivered: Callable[[Key], bool]) -> int:
+        """Send all that waits, whatever the flag says; return how many documents still wait.
+
+        Those that are not to be ``delivered`` are taken out and lost, as a broken replay does.
+        """
+        waiting = list(self.outbox.ages())
+        self.outbox.discard([key for key in waiting if not delivered(key)])
+        for _ in range(len(waiting)):
+            if not (keys := self.outbox.oldest(REPLAY_BATCH)):
+                break
+            await self._write(keys, self._primary.get(keys[0].tenant, [key.id for key in keys]))
+        self.publish()
+        return len(self.outbox)
 
     async def _replay(self) -> None:
         keys = self.outbox.oldest(REPLAY_BATCH)
@@ -91,3 +112,5 @@ class DualWriter:
         metrics.OUTBOX_SIZE.set(len(self.outbox))
         metrics.OUTBOX_DROPPED.inc(self.outbox.dropped - self._dropped)
         self._dropped = self.outbox.dropped
+        metrics.OUTBOX_AGE.set(max(self.outbox.ages().values(), default=0.0))
+        self._file.save()

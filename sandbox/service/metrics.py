@@ -16,6 +16,7 @@ LATENCY = Histogram(
 DUAL_WRITE_ERRORS = Counter("retrieval_dual_write_errors_total", "Writes the target failed.", ["target", "tenant"])
 DUAL_WRITE_SKIPPED = Counter("retrieval_dual_write_skipped_total", "Writes not sent to the target.", ["reason"])
 OUTBOX_SIZE = Gauge("retrieval_dual_write_outbox_size", "Documents waiting to be written to the target.")
+OUTBOX_AGE = Gauge("retrieval_dual_write_outbox_age_seconds", "Age of the oldest document that waits.")
 OUTBOX_DROPPED = Counter("retrieval_dual_write_outbox_dropped_total", "Documents given up: outbox full or too old.")
 SHADOW_AGREEMENT = Histogram(
     "retrieval_shadow_agreement_at_5",

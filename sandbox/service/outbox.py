@@ -1,7 +1,7 @@
 """Outbox: which documents the target still has to get, bounded in size and age."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
@@ -47,6 +47,16 @@ class Outbox:
         while self._added and next(iter(self._added.values())) < deadline:
             self._added.popitem(last=False)
             self.dropped += 1
+
+    def ages(self) -> dict[Key, float]:
+        """Return every key that waits with its age in seconds, the oldest first."""
+        now = self._clock()
+        return {key: now - added for key, added in self._added.items()}
+
+    def take_back(self, ages: Mapping[Key, float]) -> None:
+        """Put in keys that have waited before, with their age; the oldest first."""
+        now = self._clock()
+        self._added.update({key: now - age for key, age in ages.items()})
 
     def oldest(self, limit: int) -> list[Key]:
         """Return up to ``limit`` keys of one tenant, the oldest first."""

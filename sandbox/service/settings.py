@@ -17,6 +17,7 @@ ENV_KEYS = (
     "PGVECTOR_DSN",
     "DEFAULT_TENANT",
     "RETRIEVAL_TENANTS",
+    "RETRIEVAL_TENANT_ALLOWLIST",
 )
 _ON = frozenset({"on", "true", "1"})
 _OFF = frozenset({"off", "false", "0"})
@@ -24,9 +25,13 @@ _OFF = frozenset({"off", "false", "0"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one instance runs with. ``dual_write_tenants`` are the tenants whose writes also go to the target."""
+    """What one instance runs with. ``dual_write_tenants`` are the tenants whose writes also go to the target.
+
+    ``migrating`` are those of the allow-list (all, where there is none): only their searches are shadowed.
+    """
 
     dual_write_tenants: frozenset[str]
+    migrating: frozenset[str]
     shadow_read: bool
     shadow_sample_rate: float
     backend: str
@@ -65,8 +70,10 @@ def parse(values: Mapping[str, str]) -> Settings:
     tenants = tuple(name.strip() for name in listed if name.strip())
     if default_tenant not in tenants:
         raise SettingsError(f"DEFAULT_TENANT={default_tenant!r} is not in RETRIEVAL_TENANTS={','.join(tenants)!r}")
+    migrating = _allowed(values, tenants)
     return Settings(
-        dual_write_tenants=frozenset(tenants if _flag(values, "FF_RETRIEVAL_DUAL_WRITE") else ()),
+        dual_write_tenants=migrating if _flag(values, "FF_RETRIEVAL_DUAL_WRITE") else frozenset(),
+        migrating=migrating,
         shadow_read=_flag(values, "FF_RETRIEVAL_SHADOW_READ"),
         shadow_sample_rate=_rate(values, "FF_RETRIEVAL_SHADOW_SAMPLE_RATE"),
         backend=_choice(values, "RETRIEVAL_BACKEND", BACKENDS),
@@ -76,6 +83,13 @@ def parse(values: Mapping[str, str]) -> Settings:
         default_tenant=default_tenant,
         tenants=tenants,
     )
+
+
+def _allowed(values: Mapping[str, str], tenants: tuple[str, ...]) -> frozenset[str]:
+    named = {name.strip() for name in values.get("RETRIEVAL_TENANT_ALLOWLIST", "").split(",") if name.strip()}
+    if strangers := named - set(tenants):
+        raise SettingsError(f"RETRIEVAL_TENANT_ALLOWLIST names {', '.join(sorted(strangers))}, no such tenant")
+    return frozenset(named or tenants)
 
 
 def _flag(values: Mapping[str, str], key: str) -> bool:

@@ -40,7 +40,8 @@ def test_an_unreadable_env_file_is_refused(tmp_path: Path) -> None:
         (("--reason", "call me on +49 170 1234567"), ("--reason",)),
         (("--reason", "x" * 121), ("120",)),
         (("--purge", "sometimes"), ("--purge",)),
-        (("--reopen",), ("--reopen",)),
+        (("--plan", "20251021T145000Z-3f9a1c"), ("--plan", "--apply")),
+        (("--apply", "--plan", "../../etc/passwd"), ("--plan", "dry-run")),
     ],
 )
 def test_wrong_usage_is_exit_4_without_a_journal_line(

@@ -34,6 +34,8 @@ def green(drill_id: str = "20251021T145000Z-3f9a1c", *, apply: bool = True) -> D
         row.duration_s = 0.42
         if row.is_step:
             row.outcome = Outcome.APPLIED if apply else Outcome.WOULD_CHANGE
+        if row.id == "preflight.rehearsal" and apply:
+            row.evidence, row.required = Evidence(Verdict.NOT_RUN, "only a dry-run rehearses"), False
         if row.id.startswith("reopen."):
             row.evidence, row.required = Evidence(Verdict.NOT_RUN, "re-opening was not asked for"), False
     record.entries["slo.latency"].evidence = Evidence(

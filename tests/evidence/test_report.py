@@ -91,10 +91,10 @@ def test_what_is_not_proven_is_listed_with_the_worst_first_and_not_called_proven
     record.entries["post.backend"].evidence = Evidence(Verdict.INCONCLUSIVE, "only one instance answered")
     listed = rendered(record).partition('id="not-proven"')[2].partition("</section>")[0]
     ids = re.findall(r"#row-([\w.]+)", listed)
-    assert ids == ["slo.latency", "post.backend", "reopen.shadow_read", "reopen.dual_write"]
+    assert ids == ["slo.latency", "post.backend", "preflight.rehearsal", "reopen.shadow_read", "reopen.dual_write"]
     assert "Nothing is left open" not in listed
     everything = green()
-    for name in ("reopen.shadow_read", "reopen.dual_write"):
+    for name in ("preflight.rehearsal", "reopen.shadow_read", "reopen.dual_write"):
         everything.entries[name].evidence = Evidence(Verdict.PASS, "every rung held")
     assert "Nothing is left open" in rendered(everything)
 

@@ -130,7 +130,7 @@ def test_a_command_that_is_killed_is_a_problem(server: ScriptedService, tmp_path
 
 def test_a_command_that_cannot_be_started_is_a_problem(server: ScriptedService, tmp_path: Path) -> None:
     outcome = service(server, command=[str(tmp_path / "missing")]).reload(tmp_path / ".env", quiet)
-    assert outcome.problem.startswith("reload command 'missing' could not be started (FileNotFoundError)")
+    assert outcome.problem.startswith("command 'missing' could not be started (FileNotFoundError)")
     assert str(tmp_path) not in outcome.problem
 
 

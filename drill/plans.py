@@ -1,0 +1,106 @@
+"""A plan that holds: what a dry-run saw, so that a later ``--apply --plan ID`` does that and nothing else.
+
+The env file itself is never stored, only a digest of it keyed with a random salt: two plans of the same file cannot be
+told to be that, and its secrets cannot be looked up.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drill.errors import Refused, UsageError
+
+PLANS_DIR = "plans"
+DELTA_SHARE = 0.2
+"""Share by which the delta may have grown or shrunk since it was planned."""
+DELTA_DOCUMENTS = 20
+"""Documents by which it may in any case: users go on writing."""
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was seen when the plan was made. ``delta``: orphans, stale, missing; ``None`` if it was not compared."""
+
+    id: str
+    created: str
+    apply: bool
+    env_file: str
+    salt: str
+    env_digest: str
+    changes: Mapping[str, str]
+    instances: Sequence[str]
+    delta: Mapping[str, int] | None
+
+
+def make_plan(
+    plan_id: str,
+    env_file: str,
+    env: bytes,
+    changes: Mapping[str, str],
+    instances: Sequence[str],
+    delta: Mapping[str, int] | None,
+    *,
+    apply: bool,
+) -> Plan:
+    """Return the plan of a drill that looks at the env file ``env`` now."""
+    salt = secrets.token_hex(16)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return Plan(plan_id, created, apply, env_file, salt, _digest(salt, env), changes, list(instances), delta)
+
+
+def save_plan(artifacts_dir: Path, plan: Plan) -> Path:
+    """Write a plan to ``artifacts/plans/<id>.json``, whole or not at all; raises ``OSError``."""
+    path = artifacts_dir / PLANS_DIR / f"{plan.id}.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    with draft.open("w", encoding="ascii") as file:
+        json.dump(asdict(plan), file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return path
+
+
+def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
+    """Read a plan; raises `UsageError` if there is none of that id, or it is damaged."""
+    path = artifacts_dir / PLANS_DIR / f"{plan_id}.json"
+    if not _ID.fullmatch(plan_id) or not path.is_file():
+        raise UsageError("--plan: no such plan; a dry-run makes one and prints its id")
+    try:
+        plan = Plan(**json.loads(path.read_text("ascii")))
+        datetime.fromisoformat(plan.created)
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise UsageError(f"--plan {plan_id}: the plan is damaged; make a new one with a dry-run") from None
+    return plan
+
+
+def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence[str], ttl_s: float) -> None:
+    """Raise `Refused` if what the plan was made of has moved, in one line that says what."""
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(plan.created)).total_seconds()
+    if not 0 <= age_s <= ttl_s:
+        raise Refused(f"plan {plan.id} is {age_s:.0f} s old, [window] plan_ttl_s is {ttl_s:.0f}; make a new dry-run")
+    if not hmac.compare_digest(plan.env_digest, _digest(plan.salt, env)) or dict(plan.changes) != dict(changes):
+        raise Refused(f"the env file is not the one that plan {plan.id} was made of; make a new dry-run")
+    if sorted(plan.instances) != sorted(instances):
+        raise Refused(f"the instances are not those of plan {plan.id}; make a new dry-run")
+
+
+def hold_delta(plan: Plan, delta: Mapping[str, int]) -> None:
+    """Raise `Refused` if the delta has moved beyond `DELTA_SHARE` and `DELTA_DOCUMENTS`."""
+    for name, planned in (plan.delta or {}).items():
+        now = delta.get(name, 0)
+        if abs(now - planned) > max(DELTA_DOCUMENTS, DELTA_SHARE * planned):
+            raise Refused(f"{now} {name}, plan {plan.id} saw {planned}: the delta has moved; make a new dry-run")
+
+
+def _digest(salt: str, env: bytes) -> str:
+    return hmac.new(bytes.fromhex(salt), env, hashlib.sha256).hexdigest()

@@ -1,0 +1,1 @@
+"""The rehearsal: a throw-away instance of the service on the env file as it would be."""

@@ -1,0 +1,138 @@
+"""Climbing the ladder: write a rung, restart, hold, judge; fall back by itself and prove that too."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
+from drill.context import Drill
+from drill.errors import Refused
+from drill.observation import Window
+from drill.record import Evidence, RungRecord, Scalar
+from drill.reopen.hold import Hold, probes_for
+from drill.reopen.latency import probe_latencies_ms
+from drill.reopen.rungs import Rung, bottom
+from drill.reopen.shadow import judge_shadow_reads
+from drill.rollback import PROOF_PROBES, PROOF_S, settle
+from drill.trace import MarkKind
+from drill.verdict import Verdict, worst
+
+PROOF_READS = 15
+"""Shadow reads per instance that prove a rung which was fallen back to."""
+HOLDS = 2
+"""A hold that proves nothing either way is held once more."""
+
+
+@dataclass
+class Ladder:
+    """The ladder of one drill; it remembers the last rung that held."""
+
+    drill: Drill
+    good: Rung = field(init=False)
+    stopped: str = ""
+    """Why no further rung is climbed; empty: none has failed."""
+    _baseline_ms: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin at the bottom, with the latency of the rolled-back service to compare with."""
+        self.good = self._lowest
+        if self.drill.observed is not None:
+            self._baseline_ms = probe_latencies_ms(self.drill, self.drill.observed)
+
+    @property
+    def _lowest(self) -> Rung:
+        return bottom(self.drill.config, self.drill.env_values)
+
+    def climb(self, rungs: Sequence[Rung]) -> Evidence:
+        """Climb ``rungs`` one after the other; stop at the first that does not hold."""
+        seen: list[tuple[Rung, Evidence]] = []
+        for rung in rungs:
+            began = time.monotonic()
+            evidence = self._try(rung)
+            seen.append((rung, evidence))
+            changes = {key: value for key, value in rung.wanted.items() if self.good.wanted.get(key) != value}
+            record = RungRecord(rung.name, changes, evidence, time.monotonic() - began)
+            self.drill.record.rungs.append(record)
+            if evidence.verdict is Verdict.PASS:
+                self.good = rung
+                continue
+            self.stopped = f"{rung.name}: {evidence.reason}"
+            break
+        return _together(seen)
+
+    def _try(self, rung: Rung) -> Evidence:
+        if problem := self._take(rung):
+            return self._fall_back(Evidence(Verdict.FAIL, f"the service did not take it: {problem}"))
+        hold = Hold(self.drill, rung, self._baseline_ms)
+        evidence = Evidence(Verdict.INCONCLUSIVE, "was not held")
+        for _ in range(HOLDS):
+            evidence = hold.judge()
+            if evidence.verdict is Verdict.FAIL:
+                return self._fall_back(evidence)
+            if evidence.verdict is Verdict.PASS:
+                return evidence
+        back = f"held twice without proof; the service stays on {rung.name}: run the drill without --reopen to go back"
+        return replace(evidence, reason=f"{evidence.reason}; {back}")
+
+    def _take(self, rung: Rung) -> str:
+        """Write the rung and restart the service with it; return what is wrong, empty if nothing is."""
+        drill = self.drill
+        drill.tick(f"{rung.name}: writing the env file")
+        plan = drill.env_file.plan(rung.wanted)
+        before = drill.read_metrics()
+        if not plan.unchanged:
+            drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
+            drill.record.flags_written = True
+            drill.env_file.apply(plan)
+            drill.record.changes |= {change.key: change.after for change in plan.changes}
+            drill.events.done("set_flags", keys=len(plan.changes))
+        drill.events.intent("reload")
+        with drill.trace.during(MarkKind.RELOAD, rung.name):
+            outcome = drill.service.reload(drill.env_file.path, drill.tick)
+        drill.events.done("reload", ok=not outcome.problem)
+        if not outcome.problem:
+            settle(drill, before)
+        return outcome.problem
+
+    def _fall_back(self, evidence: Evidence) -> Evidence:
+        """Go back to the last rung that held, and if that is not proven, to FAISS only."""
+        told = ""
+        for rung in dict.fromkeys((self.good.name, self._lowest.name)):
+            proof = self._prove(self.good if rung == self.good.name else self._lowest)
+            if proof.verdict is Verdict.PASS:
+                return replace(evidence, reason=f"{evidence.reason}; {told}back on {rung}, proven: {proof.reason}")
+            told += f"{rung} is not proven ({proof.verdict}: {proof.reason}); "
+        return replace(evidence, reason=f"{evidence.reason}; fell back, but {told.removesuffix('; ')}")
+
+    def _prove(self, rung: Rung) -> Evidence:
+        try:
+            if problem := self._take(rung):
+                return Evidence(Verdict.FAIL, problem)
+        except Refused as refusal:
+            return Evidence(Verdict.FAIL, str(refusal))
+        probes = PROOF_PROBES * len(self.drill.service.instances)
+        self.drill.gather(PROOF_S, max(probes, probes_for(self.drill, rung, PROOF_READS)), f"proving {rung.name}")
+        window = self.drill.window(self.drill.read_metrics())
+        parts = [judge_backend(self.drill, window)]
+        if not rung.dual_write:
+            parts.append(judge_dual_write(self.drill, window))
+        parts += [_sampled(self.drill, rung, window)] if rung.shadow_rate else [judge_shadow(self.drill, window)]
+        final = worst(part.verdict for part in parts)
+        return Evidence(final, "; ".join(part.reason for part in parts if part.verdict is final))
+
+
+def _sampled(drill: Drill, rung: Rung, window: Window) -> Evidence:
+    """Judge that shadow-read is on at its rate; whether the target does well was judged when the rung was climbed."""
+    return dict(judge_shadow_reads(drill.config, rung, window))["sampled"]
+
+
+def _together(seen: Sequence[tuple[Rung, Evidence]]) -> Evidence:
+    """Return the evidence of all rungs that were climbed: the last one decides, each is shown."""
+    if not seen:
+        return Evidence(Verdict.INCONCLUSIVE, "there is no rung to climb: [reopen] names none")
+    _, last = seen[-1]
+    detail: dict[str, Scalar] = {
+        f"{rung.name}: {name}": value for rung, evidence in seen for name, value in evidence.detail.items()
+    }
+    reason = "; ".join(f"{rung.name}: {evidence.reason}" for rung, evidence in seen)
+    return replace(last, reason=reason, detail=detail)

@@ -1,0 +1,43 @@
+"""Inventories of FAISS held in memory, and what was written between two of them; for tenants of a bounded size."""
+
+from collections.abc import Mapping
+from itertools import islice
+
+from drill.context import Drill
+from drill.errors import CannotMeasure, Refused
+
+MAX_DOCUMENTS = 300_000
+"""Above this many documents a tenant's inventory is not held in memory twice, and the metrics alone must do."""
+MAX_LOOKED_UP = 5_000
+"""Documents per tenant that are looked up on the target."""
+SNAPSHOT_TRIES = 5
+"""A snapshot that is replaced while it is read is read again."""
+
+Inventory = dict[str, str]
+"""Document id -> content hash."""
+
+
+def inventories(drill: Drill) -> tuple[dict[str, Inventory], str]:
+    """Return the inventory of every tenant that is small enough, and why one could not be read (empty: all could)."""
+    primary, kind = drill.primary, drill.config.target.kind
+    if primary is None or not kind:
+        return {}, ""
+    found: dict[str, Inventory] = {}
+    problem = ""
+    for tenant in drill.config.service.tenants:
+        for _ in range(SNAPSHOT_TRIES):
+            try:
+                found[tenant] = dict(islice(primary.inventory(tenant), MAX_DOCUMENTS))
+                break
+            except (CannotMeasure, Refused) as refused:
+                problem = str(refused)
+    return {tenant: items for tenant, items in found.items() if len(items) < MAX_DOCUMENTS}, problem
+
+
+def written_since(before: Mapping[str, Inventory], now: Mapping[str, Inventory]) -> dict[str, Inventory]:
+    """Return what is new or has another content in ``now``, by tenant; tenants without any are left out."""
+    pairs = {
+        tenant: {name: digest for name, digest in now.get(tenant, {}).items() if old.get(name) != digest}
+        for tenant, old in before.items()
+    }
+    return {tenant: items for tenant, items in pairs.items() if items}

@@ -1,0 +1,95 @@
+"""Step 7 on the embedded stack: the whole ladder, and every way in which a rung turns out bad."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.stack import Stack
+from tests.drill.harness import Desk, Ran
+
+HOLD = {"DRILL_REOPEN__HOLD_S": "10", "DRILL_TARGET__STATEMENT_TIMEOUT_S": "10"}
+EXPECTED = {
+    "shadow_samples_nothing": ("reopen.shadow_read", "take effect"),
+    "agreement_collapses_at_full": ("reopen.shadow_read", "agreement@5"),
+    "slow_under_shadow_load": ("reopen.shadow_read", "dropped"),
+    "turns_bad_later": ("reopen.shadow_read", "second half"),
+    "circuit_stays_open": ("reopen.dual_write", "circuit"),
+    "allowlist_ignored": ("reopen.shadow_read", "allow-list"),
+}
+"""Fault -> the row that must be red, and a word of why."""
+QUICK = "agreement_collapses_at_full"
+
+
+@pytest.fixture
+def healed(tmp_path: Path) -> Iterator[Stack]:
+    """Return a stack of its own whose target is well: the incident is over, the flags still say migrating."""
+    with Stack.start(tmp_path / "home", incident=False) as stack:
+        yield stack
+
+
+def reopened(stack: Stack, tmp_path: Path, *options: str, **environ: str) -> Ran:
+    desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
+    return desk.drill("--apply", "--reopen", *options, timeout_s=400, **{**HOLD, **environ})
+
+
+def flags(stack: Stack) -> dict[str, str]:
+    pairs = (line.partition("=") for line in stack.env_file.read_text().splitlines() if "=" in line)
+    return {key: value.partition(" ")[0] for key, _, value in pairs if key.startswith(("FF_", "RETRIEVAL_B"))}
+
+
+@pytest.mark.long
+def test_the_whole_ladder_is_climbed_and_the_backend_stays_faiss(healed: Stack, tmp_path: Path) -> None:
+    ran = reopened(healed, tmp_path, DRILL_REOPEN__PILOT_TENANTS='["acme"]')
+    ran.expect(0)
+    assert ran.verdicts["reopen.shadow_read"] == ran.verdicts["reopen.dual_write"] == "pass"
+    assert flags(healed)["RETRIEVAL_BACKEND"] == "faiss"
+    assert flags(healed)["FF_RETRIEVAL_DUAL_WRITE"] == flags(healed)["FF_RETRIEVAL_SHADOW_READ"] == "ON"
+    assert "dual-write for pilot tenants: holds" in ran.reason("reopen.dual_write")
+    steps = {step["id"]: step["outcome"] for step in ran.entry["steps"]}
+    assert steps["reopen"] == "applied"
+
+
+@pytest.mark.parametrize(
+    "fault", [name if name == QUICK else pytest.param(name, marks=pytest.mark.long) for name in EXPECTED]
+)
+def test_a_rung_that_turns_out_bad_is_red_falls_back_and_a_next_drill_is_green_on_faiss_only(
+    healed: Stack, tmp_path: Path, fault: str
+) -> None:
+    row, why = EXPECTED[fault]
+    pilots = {"DRILL_REOPEN__PILOT_TENANTS": '["acme"]'} if fault == "allowlist_ignored" else {}
+    healed.fault(fault)
+    ran = reopened(healed, tmp_path, **pilots)
+    ran.expect(1)
+    assert ran.verdicts[row] == "fail", repr(ran)
+    assert why in ran.reason(row), repr(ran)
+    assert "back on" in ran.reason(row), repr(ran)
+    assert flags(healed)["FF_RETRIEVAL_DUAL_WRITE"] == "OFF"
+    again = Desk(healed.env_file, tmp_path / "artifacts", tmp_path / "reports").drill("--apply")
+    again.expect(0)
+    assert flags(healed)["FF_RETRIEVAL_SHADOW_READ"] == "OFF"
+
+
+@pytest.mark.long
+def test_what_waited_in_the_outbox_arrives_on_the_target_before_the_ladder(tmp_path: Path) -> None:
+    with Stack.start(tmp_path / "home", delta=False) as stack:
+        desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
+        desk.drill("--apply").expect(0)
+        for fault in ("target_slow", "target_failing"):
+            stack.fault(fault, on=False)
+        ran = reopened(stack, tmp_path, "--replay-outbox")
+        ran.expect(0)
+        assert "writes replayed" in ran.reason("reopen.shadow_read"), repr(ran)
+
+
+@pytest.mark.long
+def test_a_replay_that_loses_documents_is_red_and_no_rung_is_climbed(tmp_path: Path) -> None:
+    with Stack.start(tmp_path / "home", delta=False, faults=["replay_loses_items"]) as stack:
+        desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
+        desk.drill("--apply").expect(0)
+        for fault in ("target_slow", "target_failing"):
+            stack.fault(fault, on=False)
+        ran = reopened(stack, tmp_path, "--replay-outbox")
+        ran.expect(1)
+        assert "some were lost" in ran.reason("reopen.shadow_read"), repr(ran)
+        assert ran.entry["changes"] == {}

@@ -1,0 +1,1 @@
+"""Tests of step 7, the rehearsal and plans that hold."""

@@ -1,0 +1,77 @@
+"""A plan holds as long as nothing has moved, and says what has."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drill.errors import Refused, UsageError
+from drill.plans import Plan, hold, hold_delta, load_plan, make_plan, save_plan
+
+ENV = b"RETRIEVAL_BACKEND=pgvector\nAPI_KEY=s3cr3t-value\n"
+CHANGES = {"RETRIEVAL_BACKEND": "faiss"}
+URLS = ("http://a:1", "http://b:2")
+DAY = 86_400.0
+
+
+def plan(delta: dict[str, int] | None = None) -> Plan:
+    return make_plan("20251021T145000Z-3f9a1c", ".env", ENV, CHANGES, URLS, delta, apply=False)
+
+
+def test_a_plan_comes_back_as_it_was_saved_and_holds_nothing_of_the_env_file(tmp_path: Path) -> None:
+    made = plan({"orphans": 3, "stale": 2, "missing": 1})
+    path = save_plan(tmp_path, made)
+    assert load_plan(tmp_path, made.id) == made
+    assert b"s3cr3t" not in path.read_bytes()
+    assert plan().env_digest != made.env_digest, "two plans of one file must not show that it is the same"
+
+
+def test_a_plan_holds_while_nothing_has_moved() -> None:
+    hold(plan(), ENV, CHANGES, tuple(reversed(URLS)), DAY)
+
+
+@pytest.mark.parametrize(
+    ("env", "changes", "urls", "words"),
+    [
+        (ENV + b"X=1\n", CHANGES, URLS, "env file"),
+        (ENV, {}, URLS, "env file"),
+        (ENV, CHANGES, URLS[:1], "instances"),
+    ],
+)
+def test_what_has_moved_is_refused_by_name(
+    env: bytes, changes: dict[str, str], urls: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(Refused, match=words):
+        hold(plan(), env, changes, urls, DAY)
+
+
+@pytest.mark.parametrize("age", [timedelta(days=2), timedelta(hours=-2)])
+def test_a_plan_that_is_too_old_or_from_the_future_is_refused(age: timedelta) -> None:
+    created = (datetime.now(UTC) - age).isoformat()
+    with pytest.raises(Refused, match="old"):
+        hold(replace(plan(), created=created), ENV, CHANGES, URLS, DAY)
+
+
+def test_a_delta_may_move_a_little_and_not_more() -> None:
+    planned = plan({"orphans": 1000, "stale": 0, "missing": 5})
+    hold_delta(planned, {"orphans": 1150, "stale": 15, "missing": 20})
+    with pytest.raises(Refused, match="1201 orphans"):
+        hold_delta(planned, {"orphans": 1201, "stale": 0, "missing": 5})
+    with pytest.raises(Refused, match="21 stale"):
+        hold_delta(planned, {"orphans": 1000, "stale": 21, "missing": 5})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"id": "x"})])
+def test_a_damaged_plan_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "x.json").write_text(text)
+    with pytest.raises(UsageError, match="damaged"):
+        load_plan(tmp_path, "x")
+
+
+@pytest.mark.parametrize("name", ["absent", "../x", "", "a/b"])
+def test_a_plan_that_is_not_there_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no such plan"):
+        load_plan(tmp_path, name)
