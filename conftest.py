@@ -1,46 +1,87 @@
 """Session hooks only: one drill, one journal line, one report, one exit code."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 import pytest
 
-REPEATERS = ("xdist", "rerunfailures", "pytest_rerunfailures", "flaky", "repeat", "pytest_repeat")
-"""Plugins that would run a step twice or write several journal lines."""
+REPEATERS = frozenset(
+    {
+        "xdist",
+        "pytest_rerunfailures",
+        "flaky",
+        "pytest_repeat",
+        "pytest_retry",
+        "pytest_forked",
+        "pytest_parallel",
+        "pytest_flakefinder",
+    }
+)
+"""Packages of plugins that would run a step twice, in another process, or write several journal lines."""
+
+LOOKING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+"""Options with which pytest collects tests and runs none."""
 
 TRACEBACKS = {"auto": "no", "long": "short"}
 """How a drill shows tracebacks: a long one would show the arguments of every call, and with them the env file."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a command line that contradicts itself, and bring in the rows of the runbook."""
+    """Refuse a command line that contradicts itself or the order of a drill, and bring in the rows of the runbook."""
     from fixtures import rows
 
-    if config.option.apply and config.option.dry_run:
+    option = config.option
+    if option.apply and option.dry_run:
         raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
-    if config.option.env_file or config.option.sandbox:
-        config.option.no_header = True
-        config.option.tbstyle = TRACEBACKS.get(config.option.tbstyle, config.option.tbstyle)
+    if option.env_file or option.sandbox:
+        _refuse_repeaters(config)
+        option.no_header = True
+        option.tbstyle = TRACEBACKS.get(option.tbstyle, option.tbstyle)
         # Local variables hold the env file: what a crash shows are places and messages, whatever was asked for.
-        config.option.showlocals = config.option.fulltrace = False
-        config.option.reportchars = ""
+        option.showlocals = option.fulltrace = False
+        option.reportchars = ""
     # Not by ``pytest_plugins``: that reads the metadata of every installed package to find one module.
     config.pluginmanager.register(rows, rows.__name__)
 
 
+def _refuse_repeaters(config: pytest.Config) -> None:
+    for _, plugin in config.pluginmanager.list_name_plugin():
+        package = str(getattr(plugin, "__name__", "")).partition(".")[0]
+        if package in REPEATERS:
+            raise pytest.UsageError(f"a drill runs once and in one process: leave out the plugin {package}")
+    if config.getoption("stepwise", default=False):
+        raise pytest.UsageError("--stepwise stops at the first failure: a drill runs whole, leave it out")
+    if not config.pluginmanager.hasplugin("pytest_order"):
+        raise pytest.UsageError("a drill runs in order: leave out -p no:pytest_order")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin the drill, if rows of the runbook were collected and are going to run."""
-    from fixtures.session import KEY, DrillSession
-
-    rows = {marker.args[0] for item in session.items if (marker := item.get_closest_marker("drill"))}
+    rows = {item: marker.args[0] for item in session.items if (marker := item.get_closest_marker("drill"))}
     option = session.config.option
-    if not rows or option.collectonly or option.setuponly or option.setupplan:
+    if not rows or any(getattr(option, name, False) for name in LOOKING):
         return
+    if session.testsfailed and not option.continue_on_collection_errors:
+        return  # pytest stops here: nothing runs
+    if option.setuponly:
+        raise pytest.UsageError("--setup-only would write flags and prove nothing: leave it out")
     if not option.env_file and not option.sandbox:
         raise pytest.UsageError("--env-file PATH is required: the service's env file (or --sandbox to try the drill)")
-    if unwanted := [name for name in REPEATERS if session.config.pluginmanager.hasplugin(name)]:
-        raise pytest.UsageError(f"a drill runs once and in order: leave out -p {unwanted[0]}")
+    _check_order(rows)
     option.maxfail = 0  # the steps that reduce risk run even after an earlier failure
-    session.config.stash[KEY] = DrillSession(session.config, frozenset(rows))
+
+    from fixtures.session import DrillSession
+
+    DrillSession(session, frozenset(rows.values()))
+
+
+def _check_order(rows: Iterable[pytest.Item]) -> None:
+    """Refuse rows that were put into another order, or of which one would run twice."""
+    places = [marker.args[0] for item in rows if (marker := item.get_closest_marker("order"))]
+    if places != sorted(set(places)):
+        raise pytest.UsageError(
+            "the rows would not run once each, in the order of the runbook: "
+            "leave out what reorders or repeats tests (--ff, a random order, a test given twice)"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -58,9 +99,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
     """Write report and journal after everybody else is done, and give the drill's exit code."""
     from fixtures.session import KEY
 
-    try:
+    drill = session.config.stash.get(KEY, None)
+    if drill is None:
         return (yield)
-    finally:
-        drill = session.config.stash.get(KEY, None)
-        if drill is not None:
-            drill.finish(session)
+    drill.ending()
+    try:
+        yield
+    except BaseException as defect:  # noqa: BLE001 - of another plugin: the line says it, and the exit code is the line's
+        drill.end_early(defect)
+    session.exitstatus = drill.finish()
+    return None

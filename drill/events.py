@@ -45,6 +45,8 @@ class EventLog:
         self.path = directory / EVENTS_FILE
         self.degraded = ""
         """Why events are not on the disk (an ``OSError`` in words); empty if they are."""
+        self.kinds: set[str] = set()
+        """The kinds of event that were written, or would have been."""
         self._clock = clock
         self._seq = 0
         self._torn = False
@@ -109,6 +111,7 @@ class EventLog:
     def _write(self, kind: str, facts: Mapping[str, Scalar]) -> None:
         line = _line(self._seq, utc_text(self._clock()), kind, facts)
         self._seq += 1
+        self.kinds.add(kind)
         if self._fd < 0:
             return
         try:

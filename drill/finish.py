@@ -9,10 +9,12 @@ from drill.context import Drill
 from drill.envfile import FLAGS
 from drill.journal.closing import close_unfinished
 from drill.journal.entry import journal_entry
-from drill.journal.log import Appended, append_or_rescue, journal_path
+from drill.journal.log import journal_path
+from drill.journal.rescue import Appended, adopt_rescued, append_or_rescue
 from drill.launch import Launch
 from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Evidence
+from drill.unfinished import PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Verdict
 
 
@@ -75,6 +77,17 @@ def keep_plan(started: Launch) -> tuple[Path, ...]:
     return (path,)
 
 
+def close_early(started: Launch, cause: str) -> None:
+    """Note that a drill did not come to its end, and what the events tell of a purge that was cut short."""
+    record = started.record
+    if record.refused:
+        return
+    record.interrupted = record.interrupted or cause
+    record.purge_begun = PURGE_DELETE in started.events.kinds
+    with suppress(OSError):
+        record.purge.purged = max(record.purge.purged, purged_documents(read_events(started.events.path)))
+
+
 def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     """Search what this drill has written for secrets; return one line per hit, naming the file and the key."""
     from drill.leaks import find_leaks, secrets_of
@@ -101,14 +114,15 @@ def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
 
 
 def write_journal(started: Launch) -> Appended:
-    """Append the lines of killed drills, then this drill's own.
+    """Append the lines of earlier drills that were rescued or killed, then this drill's own.
 
     Where that cannot be, this drill's line goes to standard error and to the first writable place.
     """
-    with suppress(OSError):  # the journal cannot be written: the killed drills stay for a later run
+    path = journal_path(started.options.artifacts_dir)
+    with suppress(OSError):  # the journal cannot be written: what is missing in it stays for a later run
+        adopt_rescued(path)
         close_unfinished(started.options.artifacts_dir)
-    entry = journal_entry(started.record)
-    written = append_or_rescue(journal_path(started.options.artifacts_dir), entry)
+    written = append_or_rescue(path, journal_entry(started.record))
     started.events.close()
     return written
 

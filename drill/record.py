@@ -146,6 +146,8 @@ class DrillRecord:
     interrupted: str = ""
     """What ended the drill early (a signal's name); empty if nothing did."""
     flags_written: bool = False
+    purge_begun: bool = False
+    """Whether the first documents were about to be deleted from the target."""
     restored: bool = False
     time_to_safety_s: float | None = None
     downtime_s: float | None = None
@@ -171,15 +173,18 @@ class DrillRecord:
 
     @property
     def result(self) -> Result:
-        """The drill's result, by DESIGN.md section 4. A row that is required and not green is never a success."""
+        """The drill's result, by DESIGN.md section 4.
+
+        Never a success: a run that was cut short, and one with a required row that is not green.
+        """
         verdict = worst(row.evidence.verdict for row in self.entries.values() if row.required)
         if self.refused:
             return Result.REFUSED
-        if self.interrupted and self.flags_written:
+        if self.interrupted and (self.flags_written or self.purge_begun):
             return Result.INTERRUPTED
         if verdict is Verdict.FAIL or self.restored:
             return Result.FAILURE
-        return Result.SUCCESS if verdict is Verdict.PASS else Result.INCONCLUSIVE
+        return Result.SUCCESS if verdict is Verdict.PASS and not self.interrupted else Result.INCONCLUSIVE
 
     @property
     def exit_code(self) -> int:

@@ -15,11 +15,13 @@ from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
 from drill.observation import Reading
+from drill.signals import held_back
 from drill.trace import MarkKind
+from drill.verdict import Verdict
 
 if TYPE_CHECKING:
+    from drill.envfile import EditPlan
     from drill.service import ReloadOutcome
-from drill.verdict import Verdict
 
 FLAG_OF_STEP = {
     "disable_dual_write": "FF_RETRIEVAL_DUAL_WRITE",
@@ -55,6 +57,8 @@ class Rollback:
         self.progress = Progress.PLANNED
         self.problem = ""
         """Why the service did not take the flags; empty if it did."""
+        self.doubt = ""
+        """Why the flags, though they are in the file, are not proven to outlast a power cut; empty if they are."""
         self.reload_s: float | None = None
         self.proven_at: float | None = None
         """When the first verdict on the flags could be given (monotonic)."""
@@ -81,20 +85,28 @@ class Rollback:
         drill = self._drill
         plan = drill.plan if len(self.wanted) == len(FLAGS) else drill.env_file.plan(self.wanted)
         if not plan.unchanged:
-            drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
-            drill.record.flags_written = True
-            try:
-                drill.env_file.apply(plan)
-            except Refused:
-                drill.record.flags_written = False
-                raise
-            except EnvWriteFailed as failure:
-                drill.record.flags_written = failure.changed
-                raise
-            drill.record.changes = {change.key: change.after for change in plan.changes}
-            drill.written_at = time.monotonic()
-            drill.events.done("set_flags", keys=len(plan.changes))
+            with held_back():
+                self._replace(plan)
         self.progress = Progress.WRITTEN
+
+    def _replace(self, plan: "EditPlan") -> None:
+        """Write ``plan`` and note what that has made of the file. Raises `Refused` and `EnvWriteFailed`."""
+        drill, before = self._drill, self._drill.record.flags_written
+        drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
+        drill.record.flags_written = True
+        try:
+            drill.env_file.apply(plan)
+        except Refused:
+            drill.record.flags_written = before
+            raise
+        except EnvWriteFailed as failure:
+            drill.record.flags_written = before or failure.changed
+            if not failure.written:
+                raise
+            self.doubt = str(failure)
+        drill.record.changes = {change.key: change.after for change in plan.changes}
+        drill.written_at = time.monotonic()
+        drill.events.done("set_flags", keys=len(plan.changes))
 
     def _take_effect(self) -> None:
         drill = self._drill
@@ -126,14 +138,29 @@ class Rollback:
         if drill.config.service.on_boot_failure != "restore":
             self.progress = Progress.LEFT_DOWN
             return
-        drill.events.intent("restore")
-        drill.env_file.restore()
-        drill.record.restored = True
-        drill.events.event("restored")
+        if refusal := self._put_back():
+            self.problem = f"{self.problem}; the previous env file could not be put back: {refusal}"
+            self.progress = Progress.LEFT_DOWN
+            return
         again = self._reload()
         back = "the service is back on it" if not again.problem else f"but the service is still down: {again.problem}"
         self.problem = f"{self.problem}; the previous env file was restored, {back}"
         self.progress = Progress.RESTORED
+
+    def _put_back(self) -> str:
+        """Restore the env file; return why that could not be, empty if it could. It is tried once."""
+        drill = self._drill
+        with held_back():
+            drill.events.intent("restore")
+            try:
+                drill.env_file.restore()
+            except (Refused, EnvWriteFailed) as failure:
+                if not (isinstance(failure, EnvWriteFailed) and failure.written):
+                    return str(failure)
+                self.problem = f"{self.problem}; {failure}"
+            drill.record.restored = True
+            drill.events.event("restored")
+        return ""
 
     def _settle(self) -> None:
         """Take the first reading of the new processes, then watch them long enough for a first verdict."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drill.context import Drill
@@ -26,6 +26,7 @@ class Runner:
 
     drill: Drill
     rollback: Rollback
+    _ran: set[str] = field(default_factory=set)
 
     def check(self, row: str, look: Look) -> Entry:
         """Run a check of the prerequisites: judged in a dry-run too."""
@@ -54,15 +55,21 @@ class Runner:
 
     def step(self, row: str, act: Act) -> Entry:
         """Run a step."""
-        return self._run(row, lambda: act(self.drill, self.rollback))
+
+        def acted() -> tuple[Outcome, Evidence]:
+            self._pass_gates()
+            return act(self.drill, self.rollback)
+
+        return self._run(row, acted)
 
     def write_flags(self) -> None:
         """With ``--apply``, put the flags on disk before anything waits for the network.
 
         What goes wrong here is said by the steps themselves, which try again.
         """
-        if self.drill.apply and not self.drill.record.refused:
+        if self.drill.apply:
             with suppress(Refused, EnvWriteFailed):
+                self._pass_gates()
                 self.rollback.write()
 
     def begin_probing(self) -> None:
@@ -74,6 +81,21 @@ class Runner:
         """Whether a row has passed."""
         return self.drill.record.entries[row].evidence.verdict is Verdict.PASS
 
+    def _pass_gates(self) -> None:
+        """With ``--apply``, look at the gates that no row has looked at: ``-k`` does not open them.
+
+        Raises `Refused` if the drill is refused.
+        """
+        from drill.checks import preflight
+
+        if not self.drill.apply:
+            return
+        for row, look in {"preflight.window": preflight.window, "preflight.faiss": preflight.faiss}.items():
+            if row not in self._ran:
+                self.check(row, look)
+        if self.drill.record.refused:
+            raise Refused(self.drill.record.refused)
+
     def _unjudged(self, seen: str) -> Evidence:
         why = "the rollback was undone" if self.drill.record.restored else "the flags are not rolled back"
         if not self.drill.apply:
@@ -82,6 +104,9 @@ class Runner:
 
     def _run(self, row: str, work: Callable[[], tuple[Outcome, Evidence]]) -> Entry:
         entry = self.drill.record.entries[row]
+        if row in self._ran:
+            return entry  # a row runs once: whoever repeats its test gets the verdict that there is
+        self._ran.add(row)
         began = time.monotonic()
         try:
             entry.outcome, entry.evidence = work()

@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,10 @@ INTENT = "intent"
 DONE = "done"
 ENV_REPLACE = "env_file.replace"
 """The action under which the env-file editor writes its intent and its done."""
+PURGE_DELETE = "purge_delete"
+"""Written before a batch is deleted from the target."""
+PURGE_DELETED = "purge_deleted"
+"""Written after it, with the number of documents that are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,11 @@ def read_events(path: Path) -> list[Event]:
     """Return the readable events; a torn or foreign line is passed over."""
     events = (_parse(line) for line in path.read_bytes().split(b"\n"))
     return [event for event in events if event is not None]
+
+
+def purged_documents(events: Iterable[Event]) -> int:
+    """Return how many documents were deleted from the target for certain; the batch of a kill may be gone too."""
+    return sum(int(event.facts.get("documents") or 0) for event in events if event.kind == PURGE_DELETED)
 
 
 def _parse(line: bytes) -> Event | None:

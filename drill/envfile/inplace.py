@@ -6,9 +6,6 @@ the record and takes a torn file back to its old bytes: the drill that wanted th
 
 import json
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +13,7 @@ from drill.envfile.edit import MAX_BYTES
 from drill.envfile.files import Snapshot, create_like, discard, record_path, snapshot, temp_path
 from drill.envfile.osops import READ_FLAGS, OsLayer, fsync_directory, read_all, write_all
 from drill.errors import EnvFileRefused
-
-_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+from drill.signals import held_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def write_in_place(ops: OsLayer, path: Path, model: Snapshot, new: bytes) -> Non
     except BaseException:
         discard(ops, temp)
         raise
-    with _undisturbed():
+    with held_back():
         try:
             fsync_directory(ops, path.parent)
             _overwrite(ops, path, new)
@@ -90,7 +86,7 @@ def recover(ops: OsLayer, path: Path, *, read_only: bool) -> bool:
             raise EnvFileRefused(f"{path.name} is torn by an interrupted write; a run with --apply puts it back")
         return False
     if torn:
-        with _undisturbed():
+        with held_back():
             _overwrite(ops, path, record.old)
     ops.unlink(place)
     fsync_directory(ops, path.parent)
@@ -115,13 +111,3 @@ def _overwrite(ops: OsLayer, path: Path, data: bytes) -> None:
         ops.fsync(fd)
     finally:
         ops.close(fd)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold back signals for the moment in which the file is neither old nor new."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -72,7 +72,8 @@ def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: Intent
         _record_end(intents, path, state)
         raise _failed(path, state, error) from None
     if not _record_end(intents, path, _OnDisk.NEW):
-        raise EnvWriteFailed(f"{path.name} is written, but that could not be recorded; check the disk", changed=True)
+        text = f"{path.name} is written, but that could not be recorded; check the disk"
+        raise EnvWriteFailed(text, changed=True, written=True)
 
 
 def _not_begun(path: Path, lacking: str, error: OSError) -> EnvWriteFailed:
@@ -141,4 +142,5 @@ def _failed(path: Path, state: _OnDisk, error: OSError | _NotProven) -> EnvWrite
     return EnvWriteFailed(
         f"{path.name} {seen}{why}; check the disk and who else writes the file; the bytes from before are in its .bak",
         changed=state is not _OnDisk.OLD,
+        written=state is _OnDisk.NEW,
     )

@@ -1,7 +1,6 @@
 """Writing the line of a drill that was killed and cannot write its own any more."""
 
 import contextlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +8,9 @@ from pathlib import Path
 from drill.events import EventLog
 from drill.journal.entry import JournalEntry, journal_entry
 from drill.journal.lock import locked
-from drill.journal.log import append_locked, journal_path
+from drill.journal.log import append_locked, has_line, journal_path
 from drill.record import DrillRecord, Evidence, Scalar
-from drill.unfinished import ROW, UnfinishedDrill, find_unfinished, read_unfinished
+from drill.unfinished import ROW, UnfinishedDrill, find_unfinished, purged_documents, read_unfinished
 from drill.verdict import Outcome, Result, Verdict
 
 FLAGS = ("FF_RETRIEVAL_DUAL_WRITE", "FF_RETRIEVAL_SHADOW_READ", "RETRIEVAL_BACKEND")
@@ -41,17 +40,11 @@ def _close(fd: int, journal: Path, found: UnfinishedDrill) -> JournalEntry | Non
     if drill is None:
         return None
     entry = None
-    if not _has_line(journal, drill.drill_id):
+    if not has_line(journal, drill.drill_id):
         entry = journal_entry(record_of(drill), result=Result.INTERRUPTED)
         append_locked(fd, entry)
     EventLog(drill.path.parent).close()
     return entry
-
-
-def _has_line(journal: Path, drill_id: str) -> bool:
-    needle = f'"drill_id": {json.dumps(drill_id)}'.encode()
-    with journal.open("rb") as file:
-        return any(needle in line for line in iter(lambda: file.readline(1 << 20), b""))
 
 
 def record_of(drill: UnfinishedDrill) -> DrillRecord:
@@ -74,6 +67,7 @@ def record_of(drill: UnfinishedDrill) -> DrillRecord:
             _take_row(record, event.facts)
         record.restored |= event.kind == "restored"
         record.changes |= {name: event.text(name) for name in FLAGS if name in event.facts}
+    record.purge.purged = purged_documents(drill.events)
     return record
 
 

@@ -50,4 +50,8 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
     if rollback.progress is not Progress.EFFECTIVE:
         return Outcome.ERROR, Evidence(Verdict.FAIL, f"{in_file}; {rollback.problem}")
     evidence = judge(drill, drill.window(drill.read_metrics(rollback.proven_at)))
+    if rollback.doubt:
+        evidence = evidence.judged(
+            Verdict.FAIL, f"{rollback.doubt}; in the traffic {evidence.verdict}: {evidence.reason}"
+        )
     return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}")

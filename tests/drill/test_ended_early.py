@@ -41,6 +41,7 @@ def test_a_killed_drill_is_entered_as_interrupted_by_the_next_run(env_desk: Desk
     process.kill()
     process.communicate(timeout=30)
     assert not list(env_desk.journal())
+    env_desk.env_file.write_bytes(ENV)  # a dry-run with changes to make waits for no observation
     ran = env_desk.drill()
     assert [entry["result"] for entry in ran.entries] == ["interrupted", "failure"]
     assert ran.entries[0]["exit_code"] == 12

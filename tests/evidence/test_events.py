@@ -16,6 +16,7 @@ from drill.envfile.replace import ACTION
 from drill.errors import LockHeld
 from drill.events import EventLog, events_path
 from drill.journal.closing import close_unfinished
+from drill.journal.entry import journal_entry
 from drill.journal.log import append, journal_path
 from drill.journal.schema import schema_errors
 from drill.journal.verify import verify
@@ -182,6 +183,30 @@ def test_a_drill_killed_between_its_line_and_its_last_event_gets_no_second_line(
     assert close_unfinished(tmp_path) == []
     assert find_unfinished(tmp_path) == []
     assert [line["drill_id"] for line in journal_lines(tmp_path)] == [entry["drill_id"]]
+
+
+def test_a_killed_drill_whose_line_was_torn_gets_a_whole_one(tmp_path: Path) -> None:
+    run_drill(tmp_path, "killed")
+    path = journal_path(tmp_path)
+    line = append(path, journal_entry(green("killed")))
+    path.write_text(line[:-200])
+    (entry,) = close_unfinished(tmp_path)
+    assert (entry["drill_id"], entry["result"]) == ("killed", "interrupted")
+    result = verify(path)
+    assert (result.ok, result.entries, result.torn) == (True, 1, 1)
+
+
+def test_a_drill_killed_in_its_purge_tells_how_many_documents_are_gone_for_certain(tmp_path: Path) -> None:
+    log = EventLog(events_path(tmp_path, "killed").parent)
+    log.start(green("killed"))
+    for documents in (500, 120):
+        log.event("purge_delete", tenant="default")
+        log.event("purge_deleted", tenant="default", documents=documents)
+    log.event("purge_delete", tenant="default")
+    assert "purge_delete" in log.kinds
+    os.close(log._fd)  # as a kill does
+    (entry,) = close_unfinished(tmp_path)
+    assert entry["purge"]["purged"] == 620  # type: ignore[index,call-overload]
 
 
 def test_two_sessions_closing_at_once_write_each_line_once(tmp_path: Path) -> None:

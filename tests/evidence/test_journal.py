@@ -13,7 +13,8 @@ import pytest
 from drill.__main__ import main
 from drill.journal import lock as lock_module
 from drill.journal.entry import GENESIS, journal_entry
-from drill.journal.log import append, append_or_rescue, journal_head, journal_path
+from drill.journal.log import append, journal_head, journal_path
+from drill.journal.rescue import adopt_rescued, append_or_rescue
 from drill.journal.schema import schema, schema_errors
 from drill.journal.verify import verify
 from drill.record import CHECK_IDS, STEP_IDS, Evidence
@@ -201,18 +202,18 @@ def append_many(path: Path, worker: int) -> None:
         append(path, journal_entry(green(f"drill-{worker}-{number}")))
 
 
-def test_four_processes_at_once_lose_nothing_and_never_interleave(tmp_path: Path) -> None:
+def test_eight_processes_at_once_lose_nothing_and_never_interleave(tmp_path: Path) -> None:
     path = journal_path(tmp_path)
     fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=append_many, args=(path, worker)) for worker in range(4)]
+    workers = [fork.Process(target=append_many, args=(path, worker)) for worker in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     ids = [json.loads(line)["drill_id"] for line in path.read_text().splitlines()]
-    assert sorted(ids) == sorted(f"drill-{worker}-{number}" for worker in range(4) for number in range(25))
+    assert sorted(ids) == sorted(f"drill-{worker}-{number}" for worker in range(8) for number in range(25))
     result = verify(path, schema=False)
-    assert (result.ok, result.entries, result.torn) == (True, 100, 0)
+    assert (result.ok, result.entries, result.torn) == (True, 200, 0)
 
 
 def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,6 +289,72 @@ def test_a_rescued_entry_never_follows_a_link_laid_out_for_it(tmp_path: Path) ->
     assert not victim.exists()
     assert appended.path is not None
     assert appended.path.parent == tmp_path / "state" / "rollback-drill"
+
+
+def rescued_beside(path: Path, drill_id: str) -> Path:
+    """Leave a rescued entry beside the journal, as a drill that could not append it."""
+    file = path.with_name(f"{path.stem}.{drill_id}{path.suffix}")
+    file.write_text(json.dumps(journal_entry(green(drill_id))) + "\n")
+    return file
+
+
+def test_rescued_entries_are_entered_once_in_the_chain_and_their_files_removed(tmp_path: Path) -> None:
+    path = journal_path(tmp_path)
+    write(path, 1)
+    files = [rescued_beside(path, name) for name in ("20251021T145000Z-000001", "20251021T145000Z-000002")]
+    assert sorted(adopt_rescued(path)) == ["20251021T145000Z-000001", "20251021T145000Z-000002"]
+    assert not any(file.exists() for file in files)
+    assert adopt_rescued(path) == []
+    result = verify(path, schema=True)
+    assert (result.ok, result.entries, result.torn) == (True, 3, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_rescued_entry_is_entered_if_the_journal_has_at_most_a_torn_line_of_it(tmp_path: Path, whole: bool) -> None:
+    """After a failed fsync the whole line may stand there already; after a full disk a piece of it with its id."""
+    path = journal_path(tmp_path)
+    (first,) = write(path, 1)
+    entry = journal_entry(green("20251021T145000Z-000001"))
+    line = append(path, entry)
+    if not whole:
+        path.write_text(first + "\n" + line[:-100])
+    rescued_beside(path, "20251021T145000Z-000001")
+    adopt_rescued(path)
+    result = verify(path, schema=True)
+    assert (result.ok, result.entries, result.torn) == (True, 2, int(not whole))
+
+
+@pytest.mark.parametrize("name", ["rollback_drill_log.1.ndjson", "rollback_drill_log.20251021T145000Z-000001.ndjson"])
+def test_a_file_that_is_no_rescued_entry_is_left_alone(tmp_path: Path, name: str) -> None:
+    path = journal_path(tmp_path)
+    (line,) = write(path, 1)
+    (tmp_path / name).write_text(line + "\n")
+    (tmp_path / "rollback_drill_log.torn.ndjson").write_text(line[:50])
+    assert adopt_rescued(path) == []
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_an_append_whose_fsync_fails_is_never_two_lines_and_never_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = journal_path(tmp_path)
+    fsync = os.fsync
+
+    def failing(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink() == path:
+            raise OSError(5, "Input/output error")
+        fsync(fd)
+
+    write(path, 1)
+    monkeypatch.setattr("drill.journal.log.os.fsync", failing)
+    appended = append_or_rescue(path, journal_entry(green("20251021T145000Z-000001")), {}, io.StringIO())
+    monkeypatch.undo()
+    assert "Input/output error" in appended.problem
+    assert appended.path == path.with_name("rollback_drill_log.20251021T145000Z-000001.ndjson")
+    adopt_rescued(path)
+    result = verify(path, schema=True)
+    assert (result.ok, result.entries, result.torn) == (True, 2, 0)
+    assert not appended.path.exists()
 
 
 def test_a_lock_that_is_never_given_up_costs_its_timeout_and_not_the_entry(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from drill import rollback as rollback_module
 from drill.context import Drill
-from drill.envfile import EnvWriteFailed
+from drill.envfile import EditPlan, EnvWriteFailed
 from drill.errors import Refused
 from drill.record import Evidence
 from drill.rollback import Progress, Rollback
@@ -189,7 +189,7 @@ def test_a_file_that_is_rolled_back_already_is_not_written_but_judged(tmp_path: 
     [
         (Refused("changed meanwhile"), False),
         (EnvWriteFailed("disk full", changed=False), False),
-        (EnvWriteFailed("not proven to last", changed=True), True),
+        (EnvWriteFailed("neither old nor new", changed=True), True),
     ],
 )
 def test_a_write_that_fails_says_whether_the_flags_are_on_disk(
@@ -203,6 +203,54 @@ def test_a_write_that_fails_says_whether_the_flags_are_on_disk(
     with pytest.raises(type(error)):
         rollback.write()
     assert (rollback.progress, drill.record.flags_written) == (Progress.PLANNED, written)
+
+
+def test_flags_that_are_written_but_not_proven_to_last_are_taken_by_the_service_and_never_green(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = drill.env_file.apply
+
+    def doubtful(plan: EditPlan) -> None:
+        apply(plan)
+        raise EnvWriteFailed("written, but not proven to last (EIO)", changed=True, written=True)
+
+    monkeypatch.setattr(drill.env_file, "apply", doubtful)
+    rollback = Rollback(drill)
+    rollback.write()
+    outcome, evidence = force_faiss(drill, rollback)
+    assert (rollback.progress, drill.rolled_back, drill.record.flags_written) == (Progress.EFFECTIVE, True, True)
+    assert (outcome, evidence.verdict) == (Outcome.APPLIED, Verdict.FAIL)
+    assert "not proven to last (EIO); in the traffic pass" in evidence.reason
+
+
+def test_a_second_try_of_a_write_does_not_take_back_that_the_first_has_changed_the_file(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[Exception] = [EnvWriteFailed("neither old nor new", changed=True), Refused("changed since planned")]
+
+    def fail(_plan: object) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(drill.env_file, "apply", fail)
+    rollback = Rollback(drill)
+    for error in (EnvWriteFailed, Refused):
+        with pytest.raises(error):
+            rollback.write()
+    assert drill.record.flags_written
+
+
+def test_a_put_back_that_is_refused_is_tried_once_and_said(drill: Drill, server: Restarting) -> None:
+    server.dead_on = "BACKEND=faiss"
+    rollback = Rollback(impatient(drill))
+    rollback.write()
+    drill.env_file.path.write_text(ROLLED_BACK + "EDITED=meanwhile\n")
+    for step in (disable_shadow_read, force_faiss):
+        outcome, evidence = step(drill, rollback)
+        assert (outcome, evidence.verdict) == (Outcome.ERROR, Verdict.FAIL)
+        assert "the previous env file could not be put back: .env was changed by someone else" in evidence.reason
+    assert (rollback.progress, drill.record.restored) == (Progress.LEFT_DOWN, False)
+    assert drill.events.path.read_text().count('"kind": "intent", "action": "reload"') == 1
+    assert text_of(drill).endswith("EDITED=meanwhile\n")
 
 
 def test_only_flags_of_selected_steps_are_written(tmp_path: Path, server: Restarting) -> None:

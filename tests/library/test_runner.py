@@ -160,3 +160,23 @@ def test_a_refused_drill_writes_no_flags(tmp_path: Path) -> None:
 
 
 ALL = frozenset({"disable_dual_write", "disable_shadow_read", "force_faiss"})
+
+
+def test_a_row_runs_once_whoever_repeats_its_test(runner: Runner) -> None:
+    first = runner.check(ROW, lambda _drill: GOOD)
+    assert runner.check(ROW, raising(AssertionError())) is first
+    assert first.evidence is GOOD
+
+
+@pytest.mark.parametrize("way", ["step", "flags"])
+def test_nothing_is_written_before_the_gates_were_looked_at(tmp_path: Path, way: str) -> None:
+    toml = '[window]\ncloses = "2020-01-01T00:00:00Z"\n'
+    drill = make_drill(tmp_path, env=MIGRATING, apply=True, selected=ALL, toml=toml)
+    runner = Runner(drill, Rollback(drill))
+    if way == "step":
+        entry = runner.step("force_faiss", lambda _drill, rollback: (rollback.write(), (Outcome.APPLIED, GOOD))[1])  # type: ignore[func-returns-value]
+        assert (entry.outcome, entry.evidence.verdict) == (Outcome.REFUSED, Verdict.FAIL)
+    else:
+        runner.write_flags()
+    assert drill.record.result is Result.REFUSED
+    assert (tmp_path / ".env").read_text() == MIGRATING

@@ -103,10 +103,14 @@ def test_interrupted_with_written_flags_is_interrupted(verdict: Verdict, restore
 
 @pytest.mark.parametrize(
     ("verdict", "code"),
-    [(Verdict.NOT_RUN, 10), (Verdict.INCONCLUSIVE, 10), (Verdict.ERROR, 10), (Verdict.FAIL, 1)],
+    [(Verdict.PASS, 10), (Verdict.NOT_RUN, 10), (Verdict.INCONCLUSIVE, 10), (Verdict.ERROR, 10), (Verdict.FAIL, 1)],
 )
-def test_interrupted_without_written_flags_is_what_was_found(verdict: Verdict, code: int) -> None:
+def test_interrupted_without_a_change_is_what_was_found_and_never_green(verdict: Verdict, code: int) -> None:
     assert record(verdict, interrupted="SIGTERM").exit_code == code
+
+
+def test_a_purge_that_was_cut_short_is_a_change() -> None:
+    assert record(interrupted="SIGTERM", purge_begun=True).exit_code == 12
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

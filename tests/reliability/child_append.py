@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from drill.journal.entry import journal_entry
-from drill.journal.log import append, append_or_rescue
+from drill.journal.log import append
+from drill.journal.rescue import append_or_rescue
 from tests.evidence.records import green
 from tests.reliability.markers import section
 
