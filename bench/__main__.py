@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import dry_run, flags, load_tool, probe
+from bench import dry_run, durability, flags, load_tool, probe
 from bench.lines import Line
 from sandbox.stack import Stack
 
@@ -27,6 +27,7 @@ def main() -> int:
 
 def _measure(folder: Path) -> Iterator[Line]:
     yield from flags.measure(folder)
+    yield from durability.measure(folder)
     with Stack.start(folder / "stack", incident=False, traffic=False) as stack:
         yield from dry_run.measure(stack)
         if problem := load_tool.missing():

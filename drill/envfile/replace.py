@@ -86,19 +86,28 @@ def _swap(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> None:
     create_like(ops, temp, new, old)
     try:
         _check_still(ops, path, old)
-        ops.rename(temp, path)
-    except OSError as error:
-        discard(ops, temp)
-        if error.errno != errno.EBUSY:
-            raise
-        from drill.envfile.inplace import write_in_place
-
-        write_in_place(ops, path, old, new)
+        renamed = _renamed(ops, temp, path)
     except BaseException:
         discard(ops, temp)
         raise
-    else:
+    if renamed:
         fsync_directory(ops, path.parent)
+    else:
+        from drill.envfile.inplace import write_in_place
+
+        discard(ops, temp)
+        write_in_place(ops, path, old, new)
+
+
+def _renamed(ops: OsLayer, temp: Path, path: Path) -> bool:
+    """Rename ``temp`` over the env file; return whether that can be: a mount point says ``EBUSY``."""
+    try:
+        ops.rename(temp, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def _check_still(ops: OsLayer, path: Path, old: Snapshot) -> None:

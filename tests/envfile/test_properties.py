@@ -2,15 +2,21 @@
 
 import io
 import re
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dotenv import dotenv_values
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from drill.envfile import FLAGS, EditVerdict, plan_edit
+from drill.envfile import FLAGS, EditVerdict, EnvFile, plan_edit
 from drill.envfile.parse import NotText, parse
 from drill.envfile.readers import _models, _seen
 from drill.envfile.readers.base import is_plain
+from drill.errors import EnvFileRefused
+
+from .support import MemoryLog
 
 KEYS = st.sampled_from([*FLAGS, "A", "B_2", "ff_retrieval_dual_write", "X.Y", "'FF_RETRIEVAL_DUAL_WRITE'"])
 VALUES = st.sampled_from(
@@ -109,6 +115,32 @@ def test_an_edit_is_idempotent(data: bytes) -> None:
     if plan.verdict is not EditVerdict.REFUSE:
         assert again.changes == ()
         assert again.verdict is plan.verdict
+
+
+@settings(max_examples=150, deadline=None)
+@given(FILES, st.sampled_from([FLAGS, {"RETRIEVAL_BACKEND": "faiss"}]))
+def test_set_then_restore_is_the_identity(data: bytes, wanted: dict[str, str]) -> None:
+    """Whatever the file holds, after an edit and its undoing it holds it again, to the byte."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        path.write_bytes(data)
+        with EnvFile.open(path, intents=MemoryLog()) as env_file, suppress(EnvFileRefused):
+            plan = env_file.plan(wanted)
+            env_file.apply(plan)
+            assert path.read_bytes() == plan.new_bytes
+            env_file.restore()
+        assert path.read_bytes() == data
+
+
+@settings(max_examples=150, deadline=None)
+@given(FILES, st.fixed_dictionaries({key: st.sampled_from(["ON", "OFF", "faiss", "pgvector"]) for key in FLAGS}))
+def test_setting_other_values_and_the_first_ones_again_is_the_identity(data: bytes, others: dict[str, str]) -> None:
+    """An edit of a file that has all keys can be undone by an edit: nothing but the values moves."""
+    first = plan_edit(data)
+    if first.verdict is EditVerdict.REFUSE:
+        return
+    there = plan_edit(first.new_bytes, others)
+    assert plan_edit(there.new_bytes, FLAGS).new_bytes == first.new_bytes
 
 
 @settings(max_examples=300, deadline=None)
