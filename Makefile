@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TARGETS := $(VENV)/.targets
+KINDS := qdrant weaviate elasticsearch opensearch pinecone milvus
 
 .PHONY: drill drill-full test test-all lint format bench lock clean
 
@@ -12,10 +14,10 @@ drill: $(READY)  ## roll the embedded stack back, from an incident to FAISS-only
 drill-full: $(READY)  ## rehearse, roll back, purge and re-open on the embedded stack
 	$(BIN)/python -m sandbox.full
 
-test: $(READY)  ## the quick tests, with long sweeps sampled
+test: $(TARGETS)  ## the quick tests, with long sweeps sampled
 	$(BIN)/pytest tests -m "not long"
 
-test-all: $(READY)  ## everything, long sweeps whole
+test-all: $(TARGETS)  ## everything, long sweeps whole
 	$(BIN)/pytest tests
 
 lint: $(READY)  ## style and types
@@ -33,6 +35,9 @@ bench: $(READY)  ## speed, as ratios of one run
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dask --extra dev --generate-hashes --allow-unsafe --strip-extras \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade $(addprefix --extra ,$(KINDS) engines) --generate-hashes --allow-unsafe --strip-extras \
+		--constraint requirements.lock --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file requirements-targets.lock pyproject.toml
 
 $(READY): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -40,6 +45,11 @@ $(READY): requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m compileall -q drill fixtures sandbox  # a drill starts fast even where bytecode is never written
 	touch $(READY)
+
+# The vendors' clients and the engines that the contract tests of the targets run against: not needed for a drill.
+$(TARGETS): requirements-targets.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-targets.lock
+	touch $(TARGETS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build

@@ -99,16 +99,12 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The vector database; an empty ``kind`` means that none is configured."""
+    """The vector database; an empty ``kind`` means that none is configured.
+
+    These keys are common to all kinds; each has its own beside them (``drill.target.settings``).
+    """
 
     kind: str = ""
-    dsn_env: str = ""
-    table: str = "retrieval_documents"
-    id_column: str = "id"
-    tenant_column: str = "tenant"
-    vector_column: str = "embedding"
-    text_column: str = "text"
-    hash_column: str = "content_hash"
     connect_timeout_s: float = 3.0
     statement_timeout_s: float = 30.0
 

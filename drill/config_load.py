@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from drill.config import Config, Query
+from drill.config import Config, Query, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
+from drill.target.settings import KINDS, all_keys, key_types, keys_of, kinds_with, service_defaults
 
 Values = Mapping[str, str | None]
 Tables = dict[str, dict[str, Any]]
@@ -27,9 +28,6 @@ SERVICE_NAMES = {
     "RETRIEVAL_TARGET_BACKEND": ("target", "kind"),
 }
 """Names in the service's own env file that serve as defaults."""
-
-DSN_NAMES = {"pgvector": ("PGVECTOR_DSN", "PGVECTOR_URL")}
-"""Per target kind: where its connection usually stands in the service's env file."""
 
 
 def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
@@ -51,6 +49,7 @@ def load_config(path: Path | None, env_file: Path, env_values: Values, environ: 
         tables.setdefault(section, {}).update(table)
     for source in (env_values, environ):
         _override(tables, source)
+    _complete_target(tables, env_values)
     config = _build_config(tables, path)
     _check(config)
     return config
@@ -65,10 +64,25 @@ def _service_defaults(env_values: Values, env_file: Path) -> Tables:
         tables["primary"]["path"] = str(env_file.parent / path)
     if tenant := env_values.get("DEFAULT_TENANT"):
         tables["service"] = {"tenants": [tenant]}
-    kind = tables.get("target", {}).get("kind", "")
-    if name := next((name for name in DSN_NAMES.get(kind, ()) if env_values.get(name)), ""):
-        tables["target"]["dsn_env"] = name
     return tables
+
+
+def _complete_target(tables: Tables, env_values: Values) -> None:
+    """Take the connection of the target from the service's own names, where nothing else says what it is.
+
+    A backend of the service that is no kind we know does not keep a rollback from running: it cannot be compared, and
+    step 2 says so. A kind that was written down for the drill is checked.
+    """
+    table = tables.get("target", {})
+    kind = table.get("kind", "")
+    if not isinstance(kind, str):
+        return
+    if kind and kind not in KINDS and kind != env_values.get("RETRIEVAL_TARGET_BACKEND"):
+        raise UsageError(f"[target] kind: seen {kind!r}, expected one of {', '.join(KINDS)}")
+    for key, value in service_defaults(kind, env_values).items():
+        other = key.removesuffix("_env") if key.endswith("url_env") else key
+        if key not in table and other not in table:
+            table[key] = value
 
 
 def _read_toml(path: Path | None) -> Tables:
@@ -83,7 +97,7 @@ def _read_toml(path: Path | None) -> Tables:
     for section, table in data.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path.name}: unknown key {section!r}; expected sections {', '.join(_sections())}")
-    for section, key in (("primary", "path"), ("service", "ca_file")):
+    for section, key in (("primary", "path"), ("service", "ca_file"), ("target", "ca_file")):
         if (name := data.get(section, {}).get(key)) and isinstance(name, str):
             data[section][key] = str(path.parent / name)
     return data
@@ -95,7 +109,8 @@ def _override(tables: Tables, source: Values) -> None:
         if not name.startswith("DRILL_") or "__" not in name or value is None:
             continue
         section, _, key = name.removeprefix("DRILL_").lower().partition("__")
-        kind = _hints(sections[section]).get(key) if section in sections else None
+        hints = all_keys() if section == "target" else _hints(sections[section]) if section in sections else {}
+        kind = hints.get(key)
         if kind is None:
             raise UsageError(f"{name}: unknown setting; expected DRILL_<SECTION>__<KEY> with names of drill.toml")
         tables.setdefault(section, {})[key] = _from_text(name, value, kind)
@@ -117,6 +132,7 @@ def _build_config(tables: Tables, path: Path | None) -> Config:
     for section in tables:
         if section not in sections:
             raise UsageError(f"{where}: unknown section [{section}]; expected one of {', '.join(sections)}")
+    sections["target"] = keys_of(tables.get("target", {}).get("kind", ""))
     built = {name: _build(kind, tables.get(name, {}), f"{where}: [{name}]") for name, kind in sections.items()}
     return Config(**built, source=path)
 
@@ -125,7 +141,9 @@ def _build(kind: type[Any], table: Mapping[str, Any], where: str) -> Any:
     hints = _hints(kind)
     for key in table:
         if key not in hints:
-            raise UsageError(f"{where} unknown key {key!r}; expected one of {', '.join(hints)}")
+            others = kinds_with(key) if issubclass(kind, Target) else []
+            of = f" of kind {', '.join(others)}, not of {table.get('kind', 'none')}" if others else ""
+            raise UsageError(f"{where} unknown key {key!r}{of}; expected one of {', '.join(hints)}")
     try:
         return kind(**{key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()})
     except TypeError:
@@ -174,7 +192,8 @@ def _check(config: Config) -> None:
         raise UsageError(f"[reopen] pilot_tenants: {', '.join(sorted(strangers))} not among [service] tenants")
     _check_alerts(config.slo.alerts)
     _check_names(config)
-    _check_ca_file(service.ca_file)
+    _check_ca_file("[service]", service.ca_file)
+    _check_target(config.target)
 
 
 def _check_ranges(config: Config) -> None:
@@ -236,16 +255,30 @@ def _check_names(config: Config) -> None:
     named = {
         "[service] auth_token_env": config.service.auth_token_env,
         "[metrics] bearer_token_env": config.metrics.bearer_token_env,
-        "[target] dsn_env": config.target.dsn_env,
         "[notify] grafana_token_env": config.notify.grafana_token_env,
         "[notify] webhook_url_env": config.notify.webhook_url_env,
+        **{
+            f"[target] {key}": getattr(config.target, key)
+            for key in key_types(type(config.target))
+            if key[-4:] == "_env"
+        },
     }
     for key, value in named.items():
         if value and not (value.isascii() and value.isidentifier()):
             raise UsageError(f"{key}: expected the name of a variable that holds the secret, seen something else")
 
 
-def _check_ca_file(name: str) -> None:
+def _check_target(target: Target) -> None:
+    for key in ("connect_timeout_s", "statement_timeout_s"):
+        if not 0 < getattr(target, key) <= 3600:
+            raise UsageError(f"[target] {key}: seen {getattr(target, key)}, expected more than 0, at most 3600")
+    for key in ("url", "grpc_url"):
+        if url := getattr(target, key, ""):
+            _check_url(f"[target] {key}", url)
+    _check_ca_file("[target]", getattr(target, "ca_file", ""))
+
+
+def _check_ca_file(section: str, name: str) -> None:
     if not name:
         return
     import ssl
@@ -253,7 +286,7 @@ def _check_ca_file(name: str) -> None:
     try:
         ssl.create_default_context(cafile=name)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"[service] ca_file: cannot be used ({type(error).__name__}); expected a PEM file") from None
+        raise UsageError(f"{section} ca_file: cannot be used ({type(error).__name__}); expected a PEM file") from None
 
 
 def _check_window(opens: str, closes: str) -> None:
@@ -272,7 +305,7 @@ def _sections() -> dict[str, Any]:
 
 
 def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return {name: value for name, value in get_type_hints(kind).items() if get_origin(value) is not ClassVar}
 
 
 def _type_name(kind: Any) -> str:

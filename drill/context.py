@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -272,17 +272,13 @@ class Drill:
 
     def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
-        from drill.secret import Secret
-        from drill.target import TargetSettings, open_target
+        from drill.target import open_target
 
         target = self.config.target
         if not target.kind:
-            raise CannotMeasure("no target is configured: set [target] kind and dsn_env to compare and purge")
-        dsn = self.secret(target.dsn_env)
-        if not dsn:
-            raise CannotMeasure(f"[target] dsn_env names {target.dsn_env!r}, which is not set: nothing to connect to")
-        names = {f.name: getattr(target, f.name) for f in fields(target) if f.name != "dsn_env"}
-        return open_target(TargetSettings(dsn=Secret(dsn), **names), self.env_values)
+            raise CannotMeasure("no target is configured: set [target] kind and its connection to compare and purge")
+        values = {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
+        return open_target(target, values, self.config.service.tenants)
 
     def close(self) -> None:
         """Close the connections to the service and to Prometheus that were opened."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 from drill.context import Drill
@@ -98,8 +99,9 @@ def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
     service = drill.config.service
     shown = {*FLAGS.values(), *service.urls, *service.tenants, *started.record.changes.values()}
     secrets = secrets_of(drill.env_values, shown)
-    notify = drill.config.notify
-    names = (service.auth_token_env, drill.config.target.dsn_env, drill.config.metrics.bearer_token_env)
+    target, notify = drill.config.target, drill.config.notify
+    names = [service.auth_token_env, drill.config.metrics.bearer_token_env]
+    names += [getattr(target, f.name) for f in fields(target) if f.name.endswith("_env")]
     for name in (*names, notify.grafana_token_env, notify.webhook_url_env):
         if value := drill.secret(name):
             secrets |= secrets_of({f"{name} TOKEN": value})

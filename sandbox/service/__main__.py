@@ -39,7 +39,15 @@ def main() -> None:
     active.boot(settings)
     settings = replace(settings, faiss_dir=active.faiss_dir(settings.faiss_dir))
     app = create_app(RetrievalService(settings, active))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, ws="none")
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        ws="none",
+        loop="asyncio",
+        http="h11",
+    )
     uvicorn.Server(config).run(sockets=[_listen(arguments.port)])
     os._exit(0)
 

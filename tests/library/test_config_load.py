@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from drill.config import Config, Query
+from drill.config import Config, Query, Target
 from drill.config_load import find_config, load_config
 from drill.errors import UsageError
+from drill.target.settings import PgvectorKeys
 
 SECRET = "hunter2-SECRET"
 
@@ -69,18 +70,21 @@ def test_the_service_s_own_names_serve_as_defaults(tmp_path: Path) -> None:
     }
     config = load(tmp_path, env=env)
     assert config.primary.path == str(tmp_path / "env" / "data" / "faiss")
+    assert isinstance(config.target, PgvectorKeys)
     assert (config.target.kind, config.target.dsn_env) == ("pgvector", "PGVECTOR_URL")
     assert SECRET not in repr(config)
 
 
 def test_the_first_known_connection_name_that_is_set_is_taken(tmp_path: Path) -> None:
     env: dict[str, str | None] = {"RETRIEVAL_TARGET_BACKEND": "pgvector", "PGVECTOR_DSN": "", "PGVECTOR_URL": "x"}
-    assert load(tmp_path, env=env).target.dsn_env == "PGVECTOR_URL"
-    assert load(tmp_path, env={**env, "PGVECTOR_DSN": "y"}).target.dsn_env == "PGVECTOR_DSN"
+    for more, taken in (({}, "PGVECTOR_URL"), ({"PGVECTOR_DSN": "y"}, "PGVECTOR_DSN")):
+        target = load(tmp_path, env={**env, **more}).target
+        assert isinstance(target, PgvectorKeys)
+        assert target.dsn_env == taken
 
 
 def test_an_unknown_target_kind_brings_no_connection(tmp_path: Path) -> None:
-    assert load(tmp_path, env={"RETRIEVAL_TARGET_BACKEND": "other", "PGVECTOR_DSN": "x"}).target.dsn_env == ""
+    assert load(tmp_path, env={"RETRIEVAL_TARGET_BACKEND": "other", "PGVECTOR_DSN": "x"}).target == Target("other")
 
 
 def test_paths_of_the_file_are_relative_to_the_file_and_absolute_ones_stay(tmp_path: Path) -> None:

@@ -1,0 +1,336 @@
+"""Qdrant as the target: plain scroll by point id, deletes by filter on id and content hash.
+
+Pitfalls that shaped it (measured, or from the projects' issue trackers):
+
+- Points are named by numbers or UUIDs, so the document's id usually lives in the payload.
+- ``order_by`` scrolls repeat points and cannot be continued; very large pages time out: plain scroll, 1,000 a page.
+- Reads with ``consistency=all`` hide what only some replicas have: scans use the default, deletes ``ordering=strong``.
+- A delete by id could leave a copy of a deferred point behind, a delete by filter could not.
+- ``points_count`` is an estimate: counts are exact.
+- Cosine collections keep vectors normalised: what comes back by an undo has the length 1, as it had on the target.
+"""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from drill.errors import CannotMeasure, TargetUnavailable
+from drill.target import fields
+from drill.target.base import Pair, Row
+from drill.target.connection import Access, Endpoint, quietly, require, silence
+from drill.target.failure import asking
+from drill.target.settings import QdrantKeys
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient, models
+
+KIND = "qdrant"
+PAGE = 1_000
+LOOKED_UP = 500
+"""Ids a request: a filter of more conditions takes the server disproportionately longer."""
+MAX_TENANTS = 10_000
+NAMESPACES = {
+    "dns": uuid.NAMESPACE_DNS,
+    "url": uuid.NAMESPACE_URL,
+    "oid": uuid.NAMESPACE_OID,
+    "x500": uuid.NAMESPACE_X500,
+}
+
+
+def open_qdrant(settings: QdrantKeys, values: Mapping[str, str | None], tenants: Collection[str]) -> "QdrantTarget":
+    """Connect as ``settings`` say. Raises CannotMeasure (client missing, no address), TargetUnavailable."""
+    require(KIND, "qdrant-client", lambda: __import__("qdrant_client"))
+    access = Access(settings, values)
+    client = _client(settings, access, access.required_endpoint(6333))
+    return QdrantTarget(settings, client, tenants)
+
+
+class QdrantTarget:
+    """One collection for all tenants, or one for each."""
+
+    def __init__(self, settings: QdrantKeys, client: "QdrantClient", tenants: Collection[str]) -> None:
+        self._settings = settings
+        self._client = client
+        self._tenants = tuple(tenants)
+        self._shared = "{tenant}" not in settings.collection
+        self._namespace = _namespace(settings.uuid5_namespace) if settings.uuid5_namespace else None
+        try:
+            self._check_collections()
+        except BaseException:
+            self.close()
+            raise
+
+    def counts(self) -> dict[str, int]:
+        """Return the exact count of the tenants in scope, and of all others that the server can list."""
+        found = self._listed() if self._shared else {}
+        for tenant in self._tenants:
+            if self._exists(tenant):
+                found[tenant] = self._count(tenant)
+        return {tenant: count for tenant, count in found.items() if count}
+
+    def scan(self, tenant: str) -> Iterator[list[Pair]]:
+        """Yield pages of at most 1,000 documents, in the order of the points' ids."""
+        offset: Any = None
+        exists = self._exists(tenant)
+        while exists:
+            with asking(KIND, "scan"):
+                points, offset = self._client.scroll(
+                    self._collection(tenant),
+                    scroll_filter=self._filter(tenant),
+                    limit=PAGE,
+                    offset=offset,
+                    with_payload=self._wanted(),
+                    with_vectors=False,
+                )
+            yield [self._pair(point) for point in points]
+            if offset is None:
+                return
+
+    def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
+        """Return those of ``ids`` that exist now, each with its content hash."""
+        return {self._pair(point) for point in self._points(tenant, ids, self._wanted(), vectors=False)}
+
+    def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
+        """Return those of ``ids`` that exist now, with all their vectors and their payload."""
+        return [self._row(point) for point in self._points(tenant, ids, payload=True, vectors=True)]
+
+    def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
+        """Delete what still has the given hash; return what cannot be read any more.
+
+        Without ``hash_field`` the server cannot compare: a document is then compared here, just before its delete.
+        """
+        from qdrant_client import models
+
+        for block in fields.chunks(sorted(self._still(tenant, pairs)), LOOKED_UP):
+            same_hash = groupby(sorted(block, key=lambda pair: pair[1]), key=lambda pair: pair[1])
+            wanted: list[Any] = [
+                self._with_hash(tenant, hashed, [key for key, _ in some]) for hashed, some in same_hash
+            ]
+            with asking(KIND, "delete"):
+                self._client.delete(
+                    self._collection(tenant),
+                    points_selector=models.FilterSelector(filter=models.Filter(should=wanted)),
+                    wait=True,
+                    ordering=models.WriteOrdering.STRONG,
+                )
+        ids = {key for key, _ in pairs}
+        return ids - {key for key, _ in self.present(tenant, ids)}
+
+    def flush(self) -> None:
+        """Do nothing: deletes and writes are waited for."""
+
+    def restore(self, tenant: str, rows: Sequence[Row]) -> None:
+        """Write back, under their old point ids, the documents that are absent."""
+        from qdrant_client import models
+
+        there = {key for key, _ in self.present(tenant, [row.id for row in rows])}
+        points = [_point(row) for row in rows if row.id not in there]
+        for block in fields.chunks(points, LOOKED_UP):
+            with asking(KIND, "write back"):
+                self._client.upsert(
+                    self._collection(tenant),
+                    points=block,
+                    wait=True,
+                    ordering=models.WriteOrdering.STRONG,
+                    update_mode=models.UpdateMode.INSERT_ONLY,
+                )
+
+    def describe(self) -> Mapping[str, str]:
+        """Return kind, versions and collection; whether vectors are normalised by the collection."""
+        with asking(KIND, "ask the version"):
+            server = self._client.info().version
+        return {
+            "kind": KIND,
+            "server": f"Qdrant {server}",
+            "client": f"qdrant-client {version('qdrant-client')}",
+            "collection": self._settings.collection,
+            "normalised": "vectors of cosine collections have length 1",
+        }
+
+    def close(self) -> None:
+        """Close the connections."""
+        with suppress(Exception):
+            self._client.close()
+
+    def _check_collections(self) -> None:
+        with asking(KIND, "connect"):
+            names = [self._collection(tenant) for tenant in self._tenants or ("",)]
+            found = [self._client.collection_exists(name) for name in dict.fromkeys(names)]
+        if not any(found) and (self._shared or self._tenants):
+            raise fields.not_there(KIND, "collection", self._settings.collection, "collection")
+
+    def _exists(self, tenant: str) -> bool:
+        """Whether there is a collection for ``tenant``; the shared one exists, or there would be no target."""
+        if self._shared:
+            return True
+        with asking(KIND, "look for the collection"):
+            return bool(self._client.collection_exists(self._collection(tenant)))
+
+    def _collection(self, tenant: str) -> str:
+        return fields.place(self._settings.collection, tenant)
+
+    def _count(self, tenant: str) -> int:
+        with asking(KIND, "count"):
+            found = self._client.count(self._collection(tenant), count_filter=self._filter(tenant), exact=True)
+        return int(found.count)
+
+    def _listed(self) -> dict[str, int]:
+        """Count by tenant, where the server has an index on the field for that."""
+        if not self._settings.tenant_field:
+            return {}
+        with suppress(TargetUnavailable), asking(KIND, "list the tenants"):
+            answer = self._client.facet(
+                self._settings.collection, key=self._settings.tenant_field, limit=MAX_TENANTS, exact=True
+            )
+            return {str(hit.value): hit.count for hit in answer.hits}
+        return {}
+
+    def _filter(self, tenant: str, *more: Any) -> "models.Filter":
+        from qdrant_client import models
+
+        conditions: list[Any] = list(more)
+        if self._shared and self._settings.tenant_field:
+            match = models.MatchValue(value=tenant)
+            conditions.append(models.FieldCondition(key=self._settings.tenant_field, match=match))
+        return models.Filter(must=conditions)
+
+    def _named(self, ids: Collection[str]) -> Any:
+        """Return the condition that a point is one of ``ids``."""
+        from qdrant_client import models
+
+        field = self._settings.id_field
+        if self._namespace is not None or not field:
+            return models.HasIdCondition(has_id=[name for key in ids if (name := self._point_id(key)) is not None])
+        return models.FieldCondition(key=field, match=models.MatchAny(any=list(ids)))
+
+    def _with_hash(self, tenant: str, hashed: str, ids: Collection[str]) -> "models.Filter":
+        from qdrant_client import models
+
+        field, conditions = self._settings.hash_field, [self._named(ids)]
+        if field and hashed:
+            # Stated hashes are compared in lowercase, and may be written otherwise.
+            either = models.MatchAny(any=sorted({hashed, hashed.upper()}))
+            conditions.append(models.FieldCondition(key=field, match=either))
+        elif field:
+            conditions.append(models.IsEmptyCondition(is_empty=models.PayloadField(key=field)))
+        return self._filter(tenant, *conditions)
+
+    def _still(self, tenant: str, pairs: Collection[Pair]) -> set[Pair]:
+        """Return the pairs as they are; compared on this side if the server cannot."""
+        if self._settings.hash_field:
+            return set(pairs)
+        return set(pairs) & self.present(tenant, [key for key, _ in pairs])
+
+    def _points(self, tenant: str, ids: Collection[str], payload: Any, *, vectors: bool) -> Iterator[Any]:
+        if not ids or not self._exists(tenant):
+            return
+        for block in fields.chunks(dict.fromkeys(ids), LOOKED_UP):
+            offset: Any = None
+            while True:
+                with asking(KIND, "look up documents"):
+                    points, offset = self._client.scroll(
+                        self._collection(tenant),
+                        scroll_filter=self._filter(tenant, self._named(block)),
+                        limit=LOOKED_UP,
+                        offset=offset,
+                        with_payload=payload,
+                        with_vectors=vectors,
+                    )
+                wanted = set(block)
+                yield from (point for point in points if self._pair(point)[0] in wanted)
+                if offset is None:
+                    break
+
+    def _wanted(self) -> list[str]:
+        id_field = self._settings.id_field
+        return [*fields.wanted_fields(self._settings), *([id_field] if id_field else [])]
+
+    def _pair(self, point: Any) -> Pair:
+        payload = point.payload or {}
+        field = self._settings.id_field
+        if not field:
+            return str(point.id), fields.document_hash(self._settings, payload)
+        key = payload.get(field)
+        if not isinstance(key, str | int) or key == "":
+            raise fields.no_id(KIND, field)
+        if self._namespace is not None and str(uuid.uuid5(self._namespace, str(key))) != str(point.id):
+            raise TargetUnavailable(
+                f"target qdrant: a point is not named by the uuid5 of its {field!r}; check [target] uuid5_namespace, "
+                "or leave it out"
+            )
+        return str(key), fields.document_hash(self._settings, payload)
+
+    def _row(self, point: Any) -> Row:
+        key, hashed = self._pair(point)
+        vector = point.vector
+        plain = isinstance(vector, list) and (not vector or isinstance(vector[0], float | int))
+        others = None if plain else _as_json(vector)
+        payload = fields.to_payload(point=point.id, payload=point.payload, vectors=others)
+        return Row(key, hashed, fields.floats_to_bytes(vector) if plain else None, payload)
+
+    def _point_id(self, key: str) -> int | str | None:
+        """Return the name of a document's point; None if the id could not be one."""
+        if self._namespace is not None:
+            return str(uuid.uuid5(self._namespace, key))
+        if key.isascii() and key.isdigit():
+            return int(key) if str(int(key)) == key else None
+        try:
+            return key if str(uuid.UUID(key)) == key else None
+        except ValueError:
+            return None
+
+
+def _client(settings: QdrantKeys, access: Access, endpoint: Endpoint) -> "QdrantClient":
+    api_key = access.secret("api_key_env").reveal()
+    silence("httpx", "qdrant_client")
+    with quietly(), asking(KIND, "connect"):
+        from qdrant_client import QdrantClient
+
+        client = QdrantClient(
+            url=endpoint.url,
+            port=endpoint.port,
+            api_key=api_key or None,
+            timeout=max(1, round(settings.statement_timeout_s)),
+            check_compatibility=False,
+            verify=access.tls(),
+        )
+        bounds = {
+            "connect": settings.connect_timeout_s,
+            "pool": settings.connect_timeout_s,
+            "read": settings.statement_timeout_s,
+            "write": settings.statement_timeout_s,
+        }
+
+        def bounded(request: Any, send: Any) -> Any:
+            request.extensions["timeout"] = bounds
+            return send(request)
+
+        client.http.client.add_middleware(bounded)
+        return client
+
+
+def _point(row: Row) -> "models.PointStruct":
+    from qdrant_client import models
+
+    parts = fields.from_payload(row.payload)
+    vector = parts["vectors"] if row.vector is None else fields.bytes_to_floats(row.vector)
+    return models.PointStruct(id=parts["point"], payload=parts["payload"], vector={} if vector is None else vector)
+
+
+def _as_json(vector: Any) -> Any:
+    """Return named, sparse and multi-vectors as JSON holds them."""
+    if isinstance(vector, dict):
+        return {name: _as_json(one) for name, one in vector.items()}
+    return vector.model_dump() if hasattr(vector, "model_dump") else vector
+
+
+def _namespace(name: str) -> uuid.UUID:
+    try:
+        return NAMESPACES.get(name.lower()) or uuid.UUID(name)
+    except ValueError:
+        raise CannotMeasure(
+            f"[target] uuid5_namespace: seen {name!r}, expected a UUID or one of {', '.join(NAMESPACES)}"
+        ) from None
