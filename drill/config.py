@@ -108,6 +108,11 @@ class Target:
     connect_timeout_s: float = 3.0
     statement_timeout_s: float = 30.0
 
+    @property
+    def address_env(self) -> str:
+        """The variable that holds the target's address, whatever the kind calls it; empty if there is none."""
+        return getattr(self, "dsn_env", "") or getattr(self, "url_env", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Purge:
@@ -153,7 +158,7 @@ class Rehearsal:
     primary_env: str = "FAISS_DATA_DIR"
     """Key of the env file that names the FAISS data; the rehearsal is given a copy of it."""
     target_env: str = ""
-    """Key that holds the target's URL, which is put out of reach; empty: that of ``[target] dsn_env``."""
+    """Key that holds the target's URL, which is put out of reach; empty: that of ``[target] dsn_env`` or ``url_env``."""
     max_copy_mib: int = 4096
 
 

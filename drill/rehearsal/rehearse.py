@@ -32,7 +32,7 @@ def rehearse(drill: Drill) -> Evidence:
         return Evidence(Verdict.NOT_RUN, "only a dry-run rehearses")
     keys = Overridden(
         primary=settings.primary_env,
-        target=settings.target_env or drill.config.target.dsn_env,
+        target=settings.target_env or drill.config.target.address_env,
         relative_to=drill.env_file.path.parent,
         max_bytes=settings.max_copy_mib << 20,
     )
