@@ -61,6 +61,8 @@ class Drill:
     """The plan of a dry-run that is to be carried out, if one was named."""
     tick: Callable[[str], None] = field(default=lambda _text: None)
     """Told what is being waited for, again and again while it lasts."""
+    reports_dir: Path = Path("reports")
+    """Where reports are written."""
     began: float = field(default_factory=time.monotonic)
     before: Reading | None = None
     """The metrics before the reload."""

@@ -102,6 +102,7 @@ def _open(
         work_dir=events.path.parent,
         purge_mode=options.purge,
         journal=journal_path(options.artifacts_dir),
+        reports_dir=options.reports_dir,
         selected=options.selected,
         reopen=options.reopen,
         replay_outbox=options.replay_outbox,

@@ -43,6 +43,10 @@ def env_file(drill: Drill) -> Evidence:
     detail |= {f"warning {number}": text for number, text in enumerate(plan.warnings, 1)}
     if problem:
         return Evidence(Verdict.FAIL, f"--apply could not write the env file: {problem}", detail=detail)
+    if not drill.apply:
+        if found := _obstacles(drill):
+            return Evidence(Verdict.FAIL, f"--apply could not be carried out: {'; '.join(found)}", detail=detail)
+        detail["rights, space and reload command for --apply"] = "looked at"
     if plan.unchanged:
         return Evidence(Verdict.PASS, "nothing to change: all three flags are rolled back already", detail=detail)
     changes = ", ".join(change.line() for change in plan.changes)
@@ -65,6 +69,16 @@ def _hold(drill: Drill, held: Plan) -> None:
         raise Refused(reason) from None
     if delta is not None:
         hold_delta(held, {"orphans": delta.orphans, "stale": delta.stale, "missing": delta.missing})
+
+
+def _obstacles(drill: Drill) -> list[str]:
+    """Return what a later ``--apply`` would fail at; not asked by ``--apply`` itself, which finds out by doing."""
+    from drill.checks.permissions import Needs, obstacles
+
+    command = drill.config.service.reload_command
+    found = obstacles(Needs(drill.env_file.path, drill.journal.parent, drill.reports_dir, command))
+    lost = drill.events.degraded
+    return found + [f"the drill's events could not be written ({lost})"] * bool(lost)
 
 
 def window(drill: Drill) -> Evidence:

@@ -68,6 +68,7 @@ def new_purge(drill: Drill) -> "Purge":
 def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     try:
         delta = purge.plan()
+        missing = _missing_rights(drill)
     except CannotMeasure as problem:
         return Outcome.NOT_RUN, Evidence(Verdict.ERROR, f"could not compare: {problem}")
     finally:
@@ -80,6 +81,8 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     if refusal := _refusal(purge, delta):
         return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge: {refusal}")
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
+    if missing:
+        return outcome, seen.judged(Verdict.FAIL, f"{counts}: --apply could not purge: {'; '.join(missing)}")
     return outcome, seen.judged(Verdict.PASS, f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge")
 
 
@@ -93,6 +96,17 @@ def _refusal(purge: "Purge", delta: "Delta") -> str:
     except PurgeRefused as refusal:
         return str(refusal)
     return ""
+
+
+def _missing_rights(drill: Drill) -> list[str]:
+    """Ask the target, where it can be asked, whether a purge would be allowed."""
+    from drill.target.base import AsksRights
+
+    target = drill.open_target()
+    try:
+        return target.missing_rights() if isinstance(target, AsksRights) else []
+    finally:
+        target.close()
 
 
 def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from drill.secret import Secret
 
@@ -80,3 +80,11 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Close the connection; never raises."""
+
+
+@runtime_checkable
+class AsksRights(Protocol):
+    """A target that can be asked for this user's rights without using them."""
+
+    def missing_rights(self) -> list[str]:
+        """Return what a purge, or its undo, needs and this user may not do, in the database's words."""

@@ -80,6 +80,22 @@ class PgvectorTarget:
 
         self._call("write back", insert)
 
+    def missing_rights(self) -> list[str]:
+        """Return what of a purge and its undo this user may not do: asked of the catalogue, not tried.
+
+        Rows are locked, which takes UPDATE, only where texts are hashed on this side.
+        """
+        needed = ["DELETE", "INSERT", *(["UPDATE"] if self._sql.hashed_here else [])]
+
+        def ask(cursor: psycopg.Cursor[Any]) -> Any:
+            table = pgvector_sql.table_name(self._settings).as_string(cursor)
+            return cursor.execute(pgvector_sql.RIGHTS, {"needed": needed, "table": table}).fetchone()
+
+        lacking, policies, read_only = self._call("ask for rights", ask)
+        found = [f"no {right} on the table" for right in lacking]
+        found += ["row security hides rows from this user"] * policies
+        return found + ["the server is read-only (a replica?)"] * read_only
+
     def describe(self) -> Mapping[str, str]:
         """Return kind, versions and table."""
         query = (

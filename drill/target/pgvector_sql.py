@@ -15,6 +15,13 @@ COLUMNS = SQL(
 SESSION = SQL("SELECT set_config('statement_timeout', %s, false), set_config('extra_float_digits', '1', false)")
 """``extra_float_digits``: numbers in a payload must survive the way through JSON."""
 
+RIGHTS = SQL(
+    "SELECT ARRAY(SELECT needed FROM unnest(%(needed)s::text[]) AS needed "
+    "WHERE NOT has_table_privilege(%(table)s::regclass, needed)), "
+    "row_security_active(%(table)s::regclass), current_setting('transaction_read_only') = 'on'"
+)
+"""What is not granted, whether policies hide rows from this user, whether the server takes no writes (a replica)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statements:

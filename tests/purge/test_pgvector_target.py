@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from drill.content_hash import content_hash
 from drill.errors import TargetUnavailable, UsageError
 from drill.secret import Secret
 from drill.target import Row, Target, TargetSettings, open_target, pgvector
+from drill.target.base import AsksRights
 from drill.target.pgvector_connection import Unanswered, connect
 from tests.purge.world import HOSTILE, World, documents
 
@@ -243,3 +246,45 @@ def test_rows_of_equal_content_are_equal() -> None:
     """An undo compares rows as values."""
     assert Row("x", "h", b"1234", "{}") == Row("x", "h", b"1234", "{}")
     assert Row("x", "h", b"1234", "{}") != Row("x", "h", b"1235", "{}")
+
+
+def login(world: World, grants: LiteralString) -> str:
+    """Return the DSN of a role of its own that has ``grants`` on the table."""
+    role = f"r{world.table}"
+    with psycopg.connect(world.dsn, autocommit=True) as connection:
+        connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
+        connection.execute(SQL("GRANT {} ON {} TO {}").format(SQL(grants), Identifier(world.table), Identifier(role)))
+    return make_conninfo(world.dsn, user=role)
+
+
+@pytest.mark.parametrize(
+    ("grants", "missing"),
+    [
+        ("SELECT, DELETE, INSERT", []),
+        ("SELECT", ["no DELETE on the table", "no INSERT on the table"]),
+        ("SELECT, DELETE", ["no INSERT on the table"]),
+    ],
+)
+def test_missing_rights_are_asked_for_and_nothing_is_tried(
+    world: World, make: Make, grants: LiteralString, missing: list[str]
+) -> None:
+    world.write(documents(range(3)))
+    target = make(dsn=login(world, grants))
+    assert isinstance(target, AsksRights)
+    assert target.missing_rights() == missing
+    assert make().counts() == {"a": 3}
+
+
+def test_hashing_on_this_side_needs_to_lock_rows(world: World, make: Make) -> None:
+    target = make(dsn=login(world, "SELECT, DELETE, INSERT"), hash_column="")
+    assert isinstance(target, AsksRights)
+    assert target.missing_rights() == ["no UPDATE on the table"]
+
+
+def test_row_security_and_a_server_that_takes_no_writes_are_named(world: World, make: Make) -> None:
+    dsn = login(world, "SELECT, DELETE, INSERT")
+    with psycopg.connect(world.dsn, autocommit=True) as connection:
+        connection.execute(SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(Identifier(world.table)))
+    target = make(dsn=make_conninfo(dsn, options="-c default_transaction_read_only=on"))
+    assert isinstance(target, AsksRights)
+    assert target.missing_rights() == ["row security hides rows from this user", "the server is read-only (a replica?)"]
