@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TARGETS := $(VENV)/.targets
 KINDS := qdrant weaviate elasticsearch opensearch pinecone milvus
 
-.PHONY: drill drill-full test test-all lint format bench lock clean
+.PHONY: drill drill-full test test-all lint format bench matrix mutation lock clean
 
 drill: $(READY)  ## roll the embedded stack back, from an incident to FAISS-only
 	$(BIN)/pytest drill_tests --sandbox --apply --reason "make drill"
@@ -31,6 +31,12 @@ format: $(READY)
 
 bench: $(READY)  ## speed, as ratios of one run
 	$(BIN)/python -m bench
+
+matrix: $(READY)  ## every fault against the drill, on both metric sources; then docs/detection-matrix.md
+	$(BIN)/python -m matrix --write-docs
+
+mutation: $(READY)  ## break the checks in every small way: a test must notice each
+	$(BIN)/python -m mutation --write-docs
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dask --extra dev --generate-hashes --allow-unsafe --strip-extras \

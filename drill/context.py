@@ -116,6 +116,10 @@ class Drill:
 
         metrics = self.config.metrics
         direct = ScrapeSource(self.client, self.config.service.metrics_path, metrics.names)
+        if not metrics.prometheus_url and not self.config.service.instances:
+            from drill.metrics.balanced import BalancedSource
+
+            return BalancedSource(direct)
         if not metrics.prometheus_url:
             return direct
         from drill.metrics.queried import PrometheusSource

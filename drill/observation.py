@@ -27,6 +27,8 @@ class Reading:
     """Instance -> why what was read of it proves no silence."""
     facts: Mapping[str, "Scalar"] = field(default_factory=dict)
     """How it was read, for the report."""
+    behind_one_address: str = ""
+    """Where instances are not listed: what is known of those that answer at the one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,9 @@ class Window:
 
     @property
     def asked(self) -> dict[str, "Scalar"]:
-        """The query as a detail of evidence; empty where nothing was queried."""
-        return {"query": self.query} if self.query else {}
+        """How it was read, as details of evidence: the query, and what is known of instances that are not listed."""
+        known = {"query": self.query, "behind one address": self.last.behind_one_address}
+        return {name: text for name, text in known.items() if text}
 
     @property
     def seconds(self) -> float:
@@ -165,6 +168,12 @@ def _from_zero(delta: Delta) -> Delta:
 
 
 def replaced(before: Reading, after: Reading) -> list[str]:
-    """Return the instances that run as another process in ``after`` than in ``before``."""
+    """Return the instances that run as another process in ``after`` than in ``before``.
+
+    Where several processes answer at one address, each has a name of its own: new is who was not met before.
+    """
+    if after.behind_one_address and before.snapshots:
+        old = {one.start_time for one in before.snapshots.values()}
+        return [name for name, one in after.snapshots.items() if one.start_time not in old]
     pairs = ((name, before.snapshots.get(name), after.snapshots.get(name)) for name in after.snapshots)
     return [name for name, old, new in pairs if old and new and old.start_time != new.start_time]

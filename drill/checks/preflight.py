@@ -163,6 +163,8 @@ def metrics(drill: Drill) -> Evidence:
     last = readings[-1]
     detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}
     detail |= last.facts
+    if last.behind_one_address:
+        detail["behind one address"] = last.behind_one_address
     if last.unread:
         return Evidence(Verdict.ERROR, "; ".join(dict.fromkeys(last.unread.values())), detail=detail)
     for name, seen in last.snapshots.items():

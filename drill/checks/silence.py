@@ -50,7 +50,10 @@ def judge_silence(
     verdict, doubt = doubts(window, families)
     if doubt:
         return measured.judged(verdict, f"{what}: {doubt}")
-    return measured.judged(Verdict.PASS, f"{what} silent on {len(deltas)} instances")
+    where = f"{len(deltas)} instances"
+    if known := window.last.behind_one_address:
+        where = f"the one process that was met ({known})"
+    return measured.judged(Verdict.PASS, f"{what} silent on {where}")
 
 
 def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:

@@ -1,8 +1,10 @@
 """Step 5: does every instance give real answers, not just a status."""
 
+import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from drill.checks.silence import short
@@ -10,10 +12,14 @@ from drill.context import Drill
 from drill.http import Reply
 from drill.primary.faiss_dir import FaissDir
 from drill.record import Evidence, Scalar
+from drill.stats import rate_bounds
 from drill.verdict import Verdict
 
 TEXTS = ("rollback drill", "a second and longer text that must not embed like the first one")
 CHAT_TRIES = 3
+MIXED_ASKS = 30
+"""Answers that are looked at where the instances are not listed: a replica with a tenth of the traffic is missed by all
+of them with probability (1 - 1/10)^30 = 4 %."""
 SHOWN = 4
 """Problems that are spelled out; the rest is counted."""
 
@@ -25,10 +31,26 @@ class _Findings:
     problems: list[str] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     asked: int = 0
+    failed: int = 0
 
-    def saw(self, reply: Reply) -> None:
+    def ask(self, request: Callable[[], Reply]) -> Reply:
+        """Return the answer to a request; one that failed is sent once more.
+
+        That a request fails now and then is for ``slo.errors`` to judge; here it shows if it happens more often.
+        """
+        reply = self._saw(request())
+        return self._saw(request()) if _failed(reply) else reply
+
+    def _saw(self, reply: Reply) -> Reply:
         self.asked += 1
+        self.failed += _failed(reply)
         self.latencies_ms.append(reply.latency_s * 1000)
+        return reply
+
+    def too_many_failed(self, limit: float) -> None:
+        """Note that requests failed more often than the SLO allows, by the lower bound of their rate."""
+        if self.failed > 1 and not self.problems and rate_bounds(self.failed, self.asked)[0] > limit:
+            self.problems.append(f"{self.failed} of {self.asked} requests failed")
 
     def evidence(self, good: str, detail: dict[str, Scalar] | None = None) -> Evidence:
         slowest = max(self.latencies_ms, default=0.0)
@@ -45,15 +67,17 @@ class _Findings:
 
 def search(drill: Drill) -> Evidence:
     """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same."""
-    return search_at(drill, drill.service.instances)
+    listed = bool(drill.config.service.instances)
+    times = 1 if listed else math.ceil(MIXED_ASKS / len(drill.queries))
+    return search_at(drill, drill.service.instances, times)
 
 
-def search_at(drill: Drill, instances: Sequence[str]) -> Evidence:
-    """Ask ``instances`` (URLs) every query."""
+def search_at(drill: Drill, instances: Sequence[str], times: int = 1) -> Evidence:
+    """Ask ``instances`` (URLs) every query, ``times`` times: again and again where replicas share one address."""
     found = _Findings()
     seen: dict[str, dict[str, tuple[str, ...]]] = {tenant: {} for tenant, _ in drill.queries}
-    for instance in instances:
-        answers = _ask_all(drill, instance, found)
+    for instance, time_asked in ((instance, number) for instance in instances for number in range(1, times + 1)):
+        answers = _ask_all(drill, instance, found, time_asked)
         for tenant in seen:
             given = [ids for (asked, _), ids in answers.items() if asked == tenant]
             if len(given) > 1 and len(set(given)) == 1 and any(given):
@@ -62,19 +86,20 @@ def search_at(drill: Drill, instances: Sequence[str]) -> Evidence:
             seen[tenant][where] = ids
     if drill.primary is not None:
         found.problems += [problem for tenant, ids in seen.items() for problem in _unknown(drill.primary, tenant, ids)]
+    found.too_many_failed(drill.config.slo.error_rate)
     evidence = found.evidence(f"{found.asked} queries answered with documents that FAISS has")
     if evidence.verdict is Verdict.PASS and drill.primary is None:
         return evidence.judged(Verdict.INCONCLUSIVE, "answers could not be looked up in FAISS: set [primary] path")
     return evidence
 
 
-def _ask_all(drill: Drill, instance: str, found: _Findings) -> dict[tuple[str, str], tuple[str, ...]]:
+def _ask_all(drill: Drill, instance: str, found: _Findings, time_asked: int) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the ids that an instance answered, by (tenant, which query)."""
+    again = f", asked again {time_asked}" if time_asked > 1 else ""
     answers: dict[tuple[str, str], tuple[str, ...]] = {}
     for number, (tenant, query) in enumerate(drill.queries, 1):
-        where = f"{short(instance)} query {number} ({tenant})"
-        reply = drill.service.search(instance, query, tenant, drill.config.smoke.top_k)
-        found.saw(reply)
+        where = f"{short(instance)} query {number} ({tenant}){again}"
+        reply = found.ask(partial(drill.service.search, instance, query, tenant, drill.config.smoke.top_k))
         results, problem = _results(reply, tenant)
         answers[tenant, where] = ids = tuple(item["id"] for item in results)
         if problem := problem or _golden(drill, tenant, query, ids):
@@ -126,10 +151,12 @@ def embed(drill: Drill) -> Evidence:
     expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else None
     dimensions: set[int] = set() if expected is None else {expected}
     for instance in drill.service.instances:
-        reply = drill.client.post(instance + drill.config.service.embed_path, {"texts": list(TEXTS)})
-        found.saw(reply)
+        reply = found.ask(
+            partial(drill.client.post, instance + drill.config.service.embed_path, {"texts": list(TEXTS)})
+        )
         if problem := _vectors(reply, dimensions):
             found.problems.append(f"{short(instance)}: {problem}")
+    found.too_many_failed(drill.config.slo.error_rate)
     dimension = next(iter(dimensions), None)
     return found.evidence(f"finite, non-zero vectors of dimension {dimension}", {"dimension": dimension})
 
@@ -158,14 +185,18 @@ def chat(drill: Drill) -> Evidence:
         return Evidence(Verdict.NOT_RUN, 'no chat endpoint is configured (chat_path = "")')
     found = _Findings()
     for instance, number in _repeated(drill.service.instances, CHAT_TRIES):
-        reply = drill.client.post(instance + settings.chat_path, settings.chat_body)
-        found.saw(reply)
+        reply = found.ask(partial(drill.client.post, instance + settings.chat_path, settings.chat_body))
         data = reply.json()
         answer = data.get(settings.chat_answer_key) if isinstance(data, dict) else None
         if not isinstance(answer, str) or not answer.strip():
             wrong = "an empty answer" if isinstance(answer, str) else f"{reply.seen()}, expected JSON with an answer"
             found.problems.append(f"{short(instance)} try {number}: {wrong}")
+    found.too_many_failed(drill.config.slo.error_rate)
     return found.evidence(f"{found.asked} non-empty answers")
+
+
+def _failed(reply: Reply) -> bool:
+    return bool(reply.error) or reply.status >= 500
 
 
 def _repeated(instances: tuple[str, ...], times: int) -> Iterator[tuple[str, int]]:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
+from drill.checks.silence import short
 from drill.context import Drill
 from drill.envfile import FLAGS
 from drill.observation import Window
-from drill.record import Evidence
+from drill.record import Evidence, Scalar
 from drill.rollback import FLAG_OF_STEP, Progress, Rollback
 from drill.verdict import Outcome, Verdict
 
@@ -49,9 +50,18 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
     rollback.perform()
     if rollback.progress is not Progress.EFFECTIVE:
         return Outcome.ERROR, Evidence(Verdict.FAIL, f"{in_file}; {rollback.problem}")
-    evidence = judge(drill, drill.window(drill.read_metrics(rollback.proven_at)))
+    window = drill.window(drill.read_metrics(rollback.proven_at))
+    evidence = judge(drill, window)
     if rollback.doubt:
         evidence = evidence.judged(
             Verdict.FAIL, f"{rollback.doubt}; in the traffic {evidence.verdict}: {evidence.reason}"
         )
-    return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}")
+    detail = {**evidence.detail, **_processes(drill, window)}
+    return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}", detail=detail)
+
+
+def _processes(drill: Drill, window: Window) -> dict[str, Scalar]:
+    """Say of every instance whether another process answers since the reload, by its start time."""
+    if drill.reload_began is None:
+        return {}
+    return {f"new process {short(name)}": name in drill.new_processes for name in window.deltas}

@@ -147,3 +147,70 @@ class ChatEmpty(Hooks):
     def answer(self, answer: str) -> str:  # noqa: ARG002 - the hook's signature
         """Return nothing."""
         return ""
+
+
+@fault
+class StaleIndex(Hooks):
+    """The index in memory is older than the best document of every search."""
+
+    def hits(self, tenant: str, hits: list[Hit]) -> list[Hit]:  # noqa: ARG002 - the hook's signature
+        """Leave out the best hit."""
+        return hits[1:]
+
+
+@fault
+class EmptyNowAndThen(Hooks):
+    """Every third search finds nothing."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._count = 0
+
+    def hits(self, tenant: str, hits: list[Hit]) -> list[Hit]:  # noqa: ARG002 - the hook's signature
+        """Return no hits when it is time."""
+        self._count += 1
+        return [] if self._count % 3 == 0 else hits
+
+
+@fault
+class DuplicateResults(Hooks):
+    """A search finds its best document again and again."""
+
+    def hits(self, tenant: str, hits: list[Hit]) -> list[Hit]:  # noqa: ARG002 - the hook's signature
+        """Repeat the first hit."""
+        return hits[:1] * len(hits)
+
+
+@fault
+class ResultsRenamed(Hooks):
+    """A search answers JSON of another shape: hits where results are expected."""
+
+    def edge(self, path: str) -> "Response | None":
+        """Return the other shape."""
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({"hits": [{"doc": "d-1"}], "total": 1}) if path == SEARCH else None
+
+
+@fault
+class ConstantVectors(Hooks):
+    """Every text embeds to the same vector."""
+
+    def vectors(self, vectors: "Vectors") -> "Vectors":
+        """Repeat one vector."""
+        return vectors * 0 + 0.125
+
+
+@fault
+class ChatFlaky(Hooks):
+    """Every other chat answer fails; search is well."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._count = 0
+
+    async def chat(self) -> None:
+        """Fail when it is time."""
+        self._count += 1
+        if self._count % 2 == 0:
+            raise RetrievalError("the answering model is overloaded", "chat")

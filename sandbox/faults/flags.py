@@ -1,6 +1,8 @@
 """Faults of configuration: an instance that does not do what its env file says."""
 
 from dataclasses import replace
+from datetime import date
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sandbox.faults.hooks import Hooks
@@ -8,6 +10,8 @@ from sandbox.faults.registry import fault
 
 if TYPE_CHECKING:
     from sandbox.service.settings import Settings
+
+FLIPS_BACK_AFTER_S = 9.0
 
 
 @fault
@@ -62,3 +66,40 @@ class ProcessEnvironmentShadows(Hooks):
     def environment(self) -> dict[str, str]:
         """Return the variable that shadows the file."""
         return {"FF_RETRIEVAL_DUAL_WRITE": "ON"}
+
+
+@fault
+class FlagsCachedUntilTomorrow(Hooks):
+    """All three flags come from a cache that lives until the next day: what the env file says counts tomorrow."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._day = date.today()  # noqa: DTZ011 - the service's own day, whatever its zone
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Return the flags of the incident for as long as it is today."""
+        if date.today() != self._day:  # noqa: DTZ011
+            return settings
+        every = frozenset(settings.tenants)
+        rate = settings.shadow_sample_rate or 1.0
+        return replace(
+            settings,
+            dual_write_tenants=every,
+            shadow_read=True,
+            shadow_sample_rate=rate,
+            backend=settings.target_backend,
+        )
+
+
+@fault
+class BackendFlipsBack(Hooks):
+    """The instance takes the env file, and 9 s after its boot goes back to the target."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._since = monotonic()
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Serve from the target again when it is time."""
+        late = monotonic() - self._since > FLIPS_BACK_AFTER_S
+        return replace(settings, backend=settings.target_backend) if late else settings

@@ -1,5 +1,6 @@
 """Faults of the process: restarts that do not happen, boots that fail, health that lies."""
 
+import asyncio
 import os
 import sys
 from threading import Timer
@@ -10,9 +11,12 @@ from sandbox.faults.registry import fault
 from sandbox.service.errors import RetrievalError
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from sandbox.service.settings import Settings
 
 DIES_AFTER_S = 5.0
+HANGS_S = 30.0
 
 
 @fault
@@ -52,3 +56,42 @@ class HealthLies(Hooks):
     async def search(self) -> None:
         """Fail."""
         raise RetrievalError("the index is locked", "index_locked")
+
+
+@fault
+class NeverBootsAgain(Hooks):
+    """The instance exits with 1 at its next boot, whatever the env file says."""
+
+    def boot(self, settings: "Settings") -> None:  # noqa: ARG002 - exits on any settings
+        """Exit."""
+        sys.exit("the model cache is full")
+
+
+@fault
+class HealthNeverAgain(Hooks):
+    """The instance answers, but its health says 503 once FAISS is the backend."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._backend = ""
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Note the backend."""
+        self._backend = settings.backend
+        return settings
+
+    def edge(self, path: str) -> "Response | None":
+        """Return the bad health."""
+        from starlette.responses import JSONResponse
+
+        sick = path == "/health" and self._backend == "faiss"
+        return JSONResponse({"status": "degraded"}, 503) if sick else None
+
+
+@fault
+class SearchHangs(Hooks):
+    """Every search waits for a lock that nobody gives back, while health says 200."""
+
+    async def search(self) -> None:
+        """Wait."""
+        await asyncio.sleep(HANGS_S)

@@ -7,6 +7,8 @@ from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import fault
 from sandbox.service.errors import RetrievalError
 
+ERRORS_BEGIN_AFTER_S = 9.0
+
 
 class _EveryNth(Hooks):
     """Fails each ``n``-th search: the share is exact over any longer run."""
@@ -64,7 +66,7 @@ class SlowTail(Hooks):
 
 @fault
 class LatencyDrift(Hooks):
-    """Searches take 4 ms longer with every second since the fault was switched on or the instance booted."""
+    """Searches take 12 ms longer with every second since the fault was switched on or the instance booted."""
 
     def __init__(self, instance: int) -> None:
         super().__init__(instance)
@@ -72,4 +74,20 @@ class LatencyDrift(Hooks):
 
     async def search(self) -> None:
         """Wait longer and longer, at most 2 s."""
-        await asyncio.sleep(min(2.0, 0.004 * (monotonic() - self._since)))
+        await asyncio.sleep(min(2.0, 0.012 * (monotonic() - self._since)))
+
+
+@fault
+class ErrorsBegin(Hooks):
+    """Searches begin to fail 9 s after the boot, one in five."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._since = monotonic()
+        self._count = 0
+
+    async def search(self) -> None:
+        """Fail when it is time."""
+        self._count += 1
+        if self._count % 5 == 0 and monotonic() - self._since > ERRORS_BEGIN_AFTER_S:
+            raise RetrievalError("an internal error", "http_500")

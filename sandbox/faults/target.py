@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import fault
+from sandbox.service import metrics
 from sandbox.service.errors import RetrievalError, TargetError
 
 if TYPE_CHECKING:
@@ -61,3 +62,36 @@ class BackgroundTargetCalls(Hooks):
             await service.measured_search(service.target.name, tenant, "background consistency job", 5)
         except RetrievalError:
             return
+
+
+@fault
+class TargetConnectionErrors(Hooks):
+    """A connection pool goes on trying to reach the target, and counts that it cannot."""
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """Count one failed attempt; no search is counted."""
+        metrics.ERRORS.labels(service.target.name, "connection", service.settings.default_tenant).inc()
+
+
+@fault
+class CircuitFlapping(Hooks):
+    """The circuit breaker of a dual-write that should be off opens and closes, and skips a write each time."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._ticks = 0
+
+    async def tick(self, service: "RetrievalService") -> None:  # noqa: ARG002 - the hook's signature
+        """Skip one write a second."""
+        self._ticks += 1
+        if self._ticks % 5 == 0:
+            metrics.DUAL_WRITE_SKIPPED.labels("circuit_open").inc()
+
+
+@fault
+class ShadowQueueDrops(Hooks):
+    """The queue of shadow reads is still filled, and drops what it is given."""
+
+    async def tick(self, service: "RetrievalService") -> None:  # noqa: ARG002 - the hook's signature
+        """Drop one shadow read."""
+        metrics.SHADOW_DROPPED.labels("queue_full").inc()

@@ -1,55 +1,67 @@
-"""Every fault of the sandbox must turn the drill red or unproven, at the id that watches for it."""
+"""Every fault of the sandbox must turn the drill red or unproven at the ids that watch for it, and at no others."""
+
+from pathlib import Path
 
 import pytest
 
+from matrix.bench import Bench
+from matrix.faults import named, try_one
+from matrix.healthy import healthy_runs
+from matrix.outcome import judge
+from sandbox.faults import FAULTS
+from sandbox.faults.expected import EXPECTED, FAIL, OTHER_MODES, Expected
 from sandbox.stack import Stack
-from tests.drill.harness import Desk
 
-EXPECTED: dict[str, tuple[int | None, set[str]]] = {
-    "instance_not_restarted": (1, {"disable_dual_write", "disable_shadow_read", "force_faiss"}),
-    "dies_after_boot": (1, {"post.backend"}),
-    "health_lies": (None, {"smoke.search"}),
-    "login_page": (None, {"smoke.search"}),
-    "redirect": (None, {"smoke.search"}),
-    "empty_results": (1, {"smoke.search"}),
-    "same_results": (1, {"smoke.search"}),
-    "other_tenant_results": (1, {"smoke.search"}),
-    "unknown_ids": (1, {"smoke.search"}),
-    "nan_vectors": (1, {"smoke.embed"}),
-    "zero_vectors": (1, {"smoke.embed"}),
-    "wrong_dimension": (1, {"smoke.embed"}),
-    "embed_errors": (1, {"smoke.embed"}),
-    "chat_errors": (1, {"smoke.chat"}),
-    "chat_empty": (1, {"smoke.chat"}),
-    "errors_1_percent": (None, {"slo.errors"}),
-    "errors_5_percent": (None, {"slo.errors"}),
-    "slow_median": (None, {"slo.latency"}),
-    "slow_tail": (None, {"slo.latency"}),
-    "latency_drift": (None, {"post.primary_latency"}),
-    "metrics_html": (1, {"preflight.metrics", "force_faiss"}),
-    "metrics_missing": (1, {"preflight.metrics", "force_faiss"}),
-    "metrics_frozen": (1, {"force_faiss"}),
-    "metrics_renamed": (1, {"preflight.metrics", "force_faiss"}),
-    "shadow_one_percent": (None, {"post.shadow_silent"}),
-    "dual_write_one_tenant": (1, {"disable_dual_write"}),
-    "process_environment_shadows": (None, {"disable_dual_write"}),
-    "outbox_growing": (1, {"post.circuit_open"}),
-    "background_target_calls": (1, {"force_faiss"}),
-    "endpoint_missing": (1, {"post.endpoints"}),
-}
-"""Fault -> the instance that has it (``None``: all), and the ids that must not be green."""
-QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "endpoint_missing")
+QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "endpoint_missing", "stale_index", "circuit_flapping")
 """Always run; the others are the long sweep."""
+HEALTHY = 3
+
+
+def marked(names: list[str]) -> list[object]:
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+@pytest.mark.parametrize("fault", marked(named("scrape")))
+def test_a_fault_shows_at_its_ids_and_at_no_others(stack: Stack, tmp_path: Path, fault: str) -> None:
+    outcome = try_one(Bench(stack, tmp_path), "scrape", fault)
+    assert outcome.ok, outcome
+
+
+def test_healthy_drills_are_green(tmp_path: Path) -> None:
+    """Drills of a healthy service on random load, sample rates, tenants and flags: none red, none unproven."""
+    runs = list(healthy_runs(tmp_path, "scrape", HEALTHY))
+    assert [run for run in runs if not run.ok] == []
+    assert len(runs) == HEALTHY
+
+
+@pytest.mark.long
+def test_more_healthy_drills_are_green(tmp_path: Path) -> None:
+    """The same on other situations: with the three above ten, which CI runs."""
+    assert [run for run in healthy_runs(tmp_path, "scrape", 10 - HEALTHY, seed=7) if not run.ok] == []
+
+
+def test_every_fault_says_what_it_must_show() -> None:
+    assert set(EXPECTED) == {name for name, one in FAULTS.items() if one.hooks.__module__ not in OTHER_MODES}
+    assert len(EXPECTED) >= 45
+    for name, expected in EXPECTED.items():
+        assert expected.why, name
+        assert expected.red or expected.result == "success", name
+        assert bool(expected.only) == bool(expected.blind), name
+        assert not set(expected.red) & set(expected.also), name
+
+
+EXAMPLE = Expected({"slo.errors": FAIL}, "why", {"slo.latency": "because"})
 
 
 @pytest.mark.parametrize(
-    "fault", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in EXPECTED]
+    ("seen", "result", "problems"),
+    [
+        ({"slo.errors": "fail"}, "failure", ()),
+        ({"slo.errors": "fail", "slo.latency": "inconclusive"}, "failure", ()),
+        ({}, "success", ("slo.errors is green", "the drill's result is success")),
+        ({"slo.errors": "inconclusive"}, "inconclusive", ("slo.errors is inconclusive",)),
+        ({"slo.errors": "fail", "smoke.chat": "fail"}, "failure", ("smoke.chat is fail too",)),
+    ],
 )
-def test_a_fault_is_never_green_and_shows_at_its_id(stack: Stack, desk: Desk, fault: str) -> None:
-    """No fault ends in success, and the row that watches for it is among those that are not green."""
-    instance, rows = EXPECTED[fault]
-    stack.fault(fault, instance)
-    ran = desk.drill("--apply", DRILL_SERVICE__RELOAD_TIMEOUT_S="20")
-    assert ran.code in {1, 10}, repr(ran)
-    assert rows <= ran.not_green, repr(ran)
-    assert len(ran.entries) == 1
+def test_the_matrix_itself_can_be_red(seen: dict[str, str], result: str, problems: tuple[str, ...]) -> None:
+    assert judge(EXAMPLE, seen, result) == problems

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drill.checks import history
 from drill.checks.history import last_success
 from drill.checks.post import backend, endpoints
 from drill.context import Drill
@@ -91,6 +92,19 @@ def test_search_and_embed_must_answer_a_real_request_well(
     assert f"{path}: HTTP {status}" in evidence.reason
 
 
+def test_a_login_page_with_status_200_is_no_answer_of_an_endpoint(drill: Drill, server: ScriptedService) -> None:
+    server.script["POST", "/internal/retrieval/embed"] = html()
+    evidence = endpoints(drill, served())
+    assert evidence.verdict is Verdict.FAIL
+    assert "/internal/retrieval/embed" in evidence.reason
+
+
+def test_an_endpoint_that_fails_once_is_asked_again(drill: Drill, server: ScriptedService) -> None:
+    answers = iter([html(503), as_json({"vectors": [[1.0]]})])
+    server.script["POST", "/internal/retrieval/embed"] = lambda _body: next(answers)
+    assert endpoints(drill, served()).verdict is Verdict.PASS
+
+
 def test_endpoints_that_may_write_are_asked_nothing_but_options(drill: Drill, server: ScriptedService) -> None:
     paths: dict[str, object] = {f"{INTERNAL}/{method}": {method: {}} for method in ("post", "put", "patch", "delete")}
     listed(server, paths)
@@ -171,6 +185,16 @@ def test_the_last_success_of_this_env_is_the_newest_that_was_applied(tmp_path: P
     journal.write_text("\n".join([*lines, "torn {", "[]"]))
     assert last_success(journal, ".env") == {"P50": 2.0, "P95": 90.0}
     assert last_success(journal, "none") == {}
+
+
+@pytest.mark.parametrize(("short_by", "found"), [(0, {"P50": 4.0, "P95": 90.0}), (1, {})])
+def test_the_journal_is_searched_back_so_many_bytes_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_by: int, found: dict[str, float]
+) -> None:
+    journal = tmp_path / "journal"
+    journal.write_text(f"{line(p50=1)}\n{line()}")
+    monkeypatch.setattr(history, "MAX_TAIL_BYTES", len(line()) - short_by)
+    assert last_success(journal, ".env") == found
 
 
 def test_a_success_without_numbers_is_no_baseline(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Silence: a movement that was seen is a fail, and a pass needs something that moved."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,7 @@ def test_a_new_process_must_not_have_moved_before_the_first_reading_either() -> 
 
 
 def test_instances_are_shown_without_their_scheme() -> None:
-    assert (short("https://h:1/x"), short("h")) == ("h:1/x", "h")
+    assert (short("https://h:1/x"), short("h"), short("http://h/http://x")) == ("h:1/x", "h", "h/http://x")
 
 
 SILENT: list[Judge] = [judge_shadow, shadow_silent, judge_dual_write, judge_backend, target_errors, circuit_open]
@@ -276,6 +277,17 @@ def test_the_configured_rate_of_open_circuits_is_allowed_over_the_window(
     drill = make_drill(tmp_path, toml="[slo]\nmax_circuit_open_per_s = 0.1")
     seen = served({"retrieval_dual_write_skipped_total{reason=circuit_open}": skipped})
     assert check(drill, seen).verdict is verdict
+
+
+@pytest.mark.parametrize(("skipped", "verdict"), [(2, Verdict.PASS), (2.1, Verdict.FAIL)])
+def test_a_window_of_less_than_a_second_allows_what_a_second_does(
+    tmp_path: Path, skipped: float, verdict: Verdict
+) -> None:
+    drill = make_drill(tmp_path, toml="[slo]\nmax_circuit_open_per_s = 2.0")
+    seen = served({"retrieval_dual_write_skipped_total{reason=circuit_open}": skipped})
+    brief = replace(seen, last=replace(seen.last, began=0.5))
+    assert judge_dual_write(drill, brief).verdict is verdict
+    assert circuit_open(drill, brief).verdict is verdict
 
 
 @pytest.mark.parametrize(

@@ -224,11 +224,67 @@ def test_a_wrong_chat_answer_fails(tmp_path: Path, server: ScriptedService, answ
     assert reason in evidence.reason
 
 
-def test_a_chat_that_fails_now_and_then_fails(tmp_path: Path, server: ScriptedService) -> None:
-    answers = iter([as_json({"answer": "yes"}), as_json({"answer": "yes"}), html(500)])
+YES = as_json({"answer": "yes"})
+
+
+@pytest.mark.parametrize("bad", [html(500), html(503), as_json({"answer": "yes"}, 500)])
+def test_one_failed_request_is_for_the_error_rate_to_judge(
+    tmp_path: Path, server: ScriptedService, bad: Answer
+) -> None:
+    answers = iter([YES, bad, YES, YES])
+    evidence = chat_with(tmp_path, server, lambda _body: next(answers))
+    assert evidence.verdict is Verdict.PASS
+    assert evidence.samples == 4
+
+
+def test_a_chat_that_fails_every_other_time_fails(tmp_path: Path, server: ScriptedService) -> None:
+    answers = iter([YES, html(500), YES, html(500), YES])
     evidence = chat_with(tmp_path, server, lambda _body: next(answers))
     assert evidence.verdict is Verdict.FAIL
-    assert "try 3" in evidence.reason
+    assert evidence.reason == "2 of 5 requests failed"
+
+
+def test_a_request_that_fails_twice_is_a_wrong_answer(tmp_path: Path, server: ScriptedService) -> None:
+    answers = iter([YES, YES, html(500), html(500)])
+    evidence = chat_with(tmp_path, server, lambda _body: next(answers))
+    assert evidence.verdict is Verdict.FAIL
+    assert "try 3: HTTP 500" in evidence.reason
+
+
+def test_a_wrong_answer_with_a_good_status_is_not_asked_again(tmp_path: Path, server: ScriptedService) -> None:
+    answers = iter([YES, as_json({"answer": "yes"}, 404), YES])
+    assert chat_with(tmp_path, server, lambda _body: next(answers)).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.14, Verdict.FAIL), (0.15, Verdict.PASS)])
+def test_failed_requests_are_too_many_by_the_lower_bound_of_their_rate(
+    tmp_path: Path, server: ScriptedService, limit: float, verdict: Verdict
+) -> None:
+    answers = iter([YES, html(500), YES, html(500), YES])
+    evidence = chat_with(tmp_path, server, lambda _body: next(answers), toml=f"[slo]\nerror_rate = {limit}")
+    assert evidence.verdict is verdict
+
+
+def test_where_instances_are_not_listed_the_one_address_is_asked_again_and_again(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    asked = iter(range(1000))
+
+    def one_in_twenty_is_wrong(body: dict[str, Any]) -> Answer:
+        return results(hit("gone")) if next(asked) % 20 == 19 else by_query(body)
+
+    server.script["POST", SEARCH] = one_in_twenty_is_wrong
+    drill = with_primary(make_drill(tmp_path, toml=f'[service]\nbase_url = "{server.url}"'))
+    evidence = search(drill)
+    assert evidence.samples == 30
+    assert evidence.verdict is Verdict.FAIL
+    assert "asked again 7" in evidence.reason
+
+
+def test_one_query_that_is_asked_again_may_find_the_same(tmp_path: Path, server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = results(hit())
+    drill = make_drill(tmp_path, toml=f'[service]\nbase_url = "{server.url}"\n[[smoke.queries]]\nquery = "one"')
+    assert search(with_primary(drill)).verdict is Verdict.PASS
 
 
 def test_the_chat_s_body_and_key_are_the_configured_ones(tmp_path: Path, server: ScriptedService) -> None:

@@ -1,0 +1,1 @@
+"""The detection matrix: every fault against the real drill, on every metric source."""

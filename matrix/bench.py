@@ -1,0 +1,66 @@
+"""One stack for many drills: put back into its incident before each, whatever the last one left."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.corpus import TENANTS
+from sandbox.stack import INCIDENT, Metrics, Stack
+from tests.drill.harness import Desk, Ran
+
+QUICK = {"DRILL_SLO__OBSERVE_S": "8", "DRILL_SERVICE__RELOAD_TIMEOUT_S": "25"}
+"""A short observation; every limit as delivered."""
+
+
+@dataclass
+class Bench:
+    """A running stack and where its drills leave what they write."""
+
+    stack: Stack
+    folder: Path
+    _incident: bytes = b""
+    _drills: int = 0
+
+    def __post_init__(self) -> None:
+        """Remember the incident's env file."""
+        self._incident = self.stack.env_file.read_bytes()
+
+    def reset(self, changes: Mapping[bytes, bytes] | None = None) -> None:
+        """Put the incident back: flags, processes, and no fault but those of the incident."""
+        for name, instances in self.stack.status().faults.items():
+            if name not in INCIDENT and instances:
+                self.stack.fault(name, on=False)
+        for left in self.stack.home.glob(".env.*"):
+            left.unlink()
+        text = self._incident
+        for old, new in (changes or {}).items():
+            assert old in text, old
+            text = text.replace(old, new)
+        self.stack.env_file.write_bytes(text)
+        self.stack.reload()
+        self.stack.await_incident()
+
+    def drill(self, *options: str, **environ: str) -> tuple[Ran, float]:
+        """Perform a real drill, and return it with the seconds it took."""
+        self._drills += 1
+        here = self.folder / f"drill-{self._drills}"
+        desk = Desk(self.stack.env_file, here / "artifacts", here / "reports")
+        began = time.monotonic()
+        ran = desk.drill("--apply", *options, timeout_s=400, **{**QUICK, **environ})
+        return ran, time.monotonic() - began
+
+
+@contextmanager
+def open_bench(folder: Path, source: str, tenants: Sequence[str] = TENANTS) -> Iterator[Bench]:
+    """Start a stack whose drills read their metrics from ``source``."""
+    folder.mkdir(parents=True)
+    kept: Metrics = "prometheus" if source == "prometheus" else "scrape"
+    with Stack.start(folder / "home", tenants=tenants, metrics=kept) as stack:
+        yield Bench(stack, folder)
+
+
+def seen(ran: Ran) -> dict[str, str]:
+    """Return id -> verdict of every row that is not green; rows that were left out are not among them."""
+    return {row: ran.verdicts[row] for row in ran.not_green}

@@ -1,0 +1,60 @@
+"""``docs/mutation.md``, made of the last results of every module."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from mutation.explained import explanation
+from mutation.run import ROOT, Mutant
+from mutation.targets import TARGETS
+
+RESULTS = ROOT / "build" / "mutation"
+PATH = ROOT / "docs" / "mutation.md"
+
+HEAD = """\
+# Mutation test of the checks
+
+`make mutation` breaks the code that judges in every small way, one at a time, and runs the tests that belong to it:
+each comparison inverted and moved by one step, each condition negated, each `and`, `or`, `not`, truth value and number
+changed (cosmic-ray; operators and tests of each module are in `mutation/targets.py`). A mutant that no test notices
+survives: then a check could be wrong in this way and nobody would know. Those that are left change nothing that can be
+seen, or only the wording of evidence; `mutation/explained.py` says why for each.
+"""
+
+
+def keep(module: str, mutants: list[Mutant]) -> None:
+    """Keep a module's results."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    rows = [{name: getattr(mutant, name) for name in Mutant.__slots__} for mutant in mutants]
+    _path(module).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def kept(module: str) -> list[Mutant]:
+    """Return a module's last results; none if it was not run."""
+    path = _path(module)
+    return [Mutant(**row) for row in json.loads(path.read_text())] if path.exists() else []
+
+
+def write_docs() -> None:
+    """Write the file."""
+    PATH.write_text("\n".join(_lines()) + "\n")
+
+
+def _lines() -> Iterator[str]:
+    results = {module: kept(module) for module in TARGETS}
+    yield from (HEAD, "| module | mutants | noticed | explained | not explained |", "|---|---|---|---|---|")
+    for module, mutants in results.items():
+        left = [mutant for mutant in mutants if mutant.survived]
+        told = sum(bool(explanation(mutant)) for mutant in left)
+        yield f"| `{module}` | {len(mutants)} | {len(mutants) - len(left)} | {told} | {len(left) - told} |"
+    yield from ("", "## Survivors", "", "| where | change | why it may survive |", "|---|---|---|")
+    for module, mutants in results.items():
+        for mutant in mutants:
+            if mutant.survived:
+                change = f"`{mutant.before}` -> `{mutant.after}`".replace("|", "\\|")
+                why = explanation(mutant) or "**not explained**"
+                yield f"| `{module}` {mutant.function} | {change} | {why} |"
+
+
+def _path(module: str) -> Path:
+    return RESULTS / f"{module.replace('/', '.')}.json"

@@ -1,0 +1,129 @@
+"""Running cosmic-ray on a copy of the tree: it edits the files in place."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mutation.targets import OPERATORS, TARGETS
+
+if TYPE_CHECKING:
+    from cosmic_ray.work_item import MutationSpec, WorkResult
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_S = 300
+CONTEXT = re.compile(r"^(---|\+\+\+|@@|\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change that was made to a module, and whether a test noticed."""
+
+    module: str
+    function: str
+    operator: str
+    before: str
+    after: str
+    survived: bool
+    occurrence: int = 0
+
+    @property
+    def key(self) -> str:
+        """What tells this mutant from others, and stays the same when lines are moved."""
+        return f"{self.module} {self.function}: `{self.before}` -> `{self.after}`"
+
+
+def copy_tree(folder: Path) -> Path:
+    """Copy what git knows of the working tree, and what it would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def mutate(tree: Path, module: str) -> list[Mutant]:
+    """Make every mutant of ``module`` in ``tree``, one after the other, and run its tests against each."""
+    config, session = tree / "mutation.toml", tree / "mutation.sqlite"
+    session.unlink(missing_ok=True)
+    config.write_text(_config(module))
+    for command in (["cosmic-ray", "init"], ["cr-filter-operators"], ["cosmic-ray", "exec"]):
+        where = [str(config), str(session)] if command[0] == "cosmic-ray" else [str(session), str(config)]
+        tool = Path(sys.executable).with_name(command[0])
+        done = subprocess.run(
+            [str(tool), *command[1:], *where], cwd=tree, capture_output=True, text=True, check=False, env=_environment()
+        )
+        if done.returncode:
+            raise SystemExit(f"{command[0]} failed on {module}: {done.stderr[-2000:]}")
+    return list(_read(session, tree / module, module))
+
+
+def check_green(tree: Path, module: str) -> None:
+    """See the tests pass on the unchanged module: a red suite would kill every mutant."""
+    done = subprocess.run(_tests(module), cwd=tree, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the tests of {module} are not green:\n{done.stdout[-3000:]}")
+
+
+def _tests(module: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TARGETS[module], "-m", "not long"]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": "."}
+
+
+def _config(module: str) -> str:
+    wanted = "|".join(f"core/{name}$" for name in OPERATORS)
+    return f"""\
+[cosmic-ray]
+module-path = "{module}"
+timeout = {TIMEOUT_S}
+excluded-modules = []
+test-command = {json.dumps(shlex.join(_tests(module)))}
+
+[cosmic-ray.distributor]
+name = "local"
+
+[cosmic-ray.filters.operators-filter]
+exclude-operators = [{json.dumps(f"(?!{wanted})")}]
+"""
+
+
+def _read(session: Path, source: Path, module: str) -> Iterator[Mutant]:
+    from cosmic_ray.work_db import WorkDB, use_db
+
+    text = source.read_text()
+    with use_db(session, WorkDB.Mode.open) as found:
+        items = {item.job_id: item.mutations[0] for item in found.work_items}
+        for job, result in found.results:
+            if result.worker_outcome == "normal":
+                yield _mutant(module, text, items[job], result)
+
+
+def _mutant(module: str, text: str, spec: "MutationSpec", result: "WorkResult") -> Mutant:
+    lines = [line for line in (result.diff or "").splitlines() if line and not CONTEXT.match(line)]
+    before, after = (" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
+    operator = spec.operator_name.removeprefix("core/")
+    survived = result.test_outcome == "survived"
+    return Mutant(module, spec.definition_name or _line(text, spec), operator, before, after, survived, spec.occurrence)
+
+
+def _line(text: str, spec: "MutationSpec") -> str:
+    """Return the top-level name that the mutation stands in."""
+    above = text.splitlines()[: spec.start_pos[0]]
+    return next((found.group(1) for line in reversed(above) if (found := re.match(r"(\w+)", line))), "module")

@@ -1,0 +1,300 @@
+"""What a drill must show of each fault: one table, from which the matrix, its tests and its documentation are made.
+
+Ids are those of the runbook's rows. ``red`` must not be green; nothing else may be red but the ids of ``also``, each
+with the reason why it follows from the same fault.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+FAIL, ERROR, OPEN = "fail", "error", "inconclusive"
+ANY = f"{FAIL} {ERROR} {OPEN}"
+
+STEPS = ("disable_dual_write", "disable_shadow_read", "force_faiss")
+BY_METRICS = (
+    *STEPS,
+    "slo.latency",
+    "slo.errors",
+    "post.primary_latency",
+    "post.target_errors",
+    "post.circuit_open",
+    "post.shadow_silent",
+    "post.backend",
+)
+"""Rows that are judged by metrics, among others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the drill must say of one fault."""
+
+    red: Mapping[str, str]
+    """Id -> the verdicts it may have, separated by spaces."""
+    why: str
+    """Why it is this id."""
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Id -> why it may be red too."""
+    instance: int | None = None
+    """The instance that has the fault; ``None``: all."""
+    only: str = ""
+    """The one metric source that can tell the fault; empty: both."""
+    blind: str = ""
+    """Why the other source cannot."""
+    result: str = "failure inconclusive"
+    """Results that the journal may show."""
+
+    def on(self, instance: int) -> "Expected":
+        """Return the same for a fault of one instance."""
+        return replace(self, instance=instance)
+
+
+UNPROVEN = "without answered probes, silence proves nothing"
+UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
+UNPURGED = "nothing is deleted before dual-write is proven off"
+SICK = "what the instance does not take from FAISS it takes from the sick target, and users feel that"
+GONE = "an instance that is gone answers nothing and counts nothing"
+PUT_BACK = "the previous env file is put back: there is no rolled-back state to look at"
+
+EVERYTHING = (
+    "purge_delta",
+    *("smoke.search", "smoke.embed", "smoke.chat"),
+    *("slo.latency", "slo.errors", "post.endpoints", "post.primary_latency"),
+    *("post.target_errors", "post.circuit_open", "post.shadow_silent", "post.backend"),
+)
+
+
+def _red(why: str, *rows: str, verdict: str = FAIL, also: Mapping[str, str] | None = None) -> Expected:
+    beside = {row: reason for row, reason in (also or {}).items() if row not in rows}
+    return Expected(dict.fromkeys(rows, verdict), why, beside)
+
+
+def _because(reason: str, *rows: str) -> dict[str, str]:
+    return dict.fromkeys(rows, reason)
+
+
+def _no_answers(why: str) -> Expected:
+    """Return what follows where no search is answered on any instance."""
+    also = {
+        **_because(UNPROVEN, *BY_METRICS, "slo.latency"),
+        "purge_delta": UNPURGED,
+        "smoke.chat": "the chat searches first",
+        "post.endpoints": "search is one of the endpoints",
+    }
+    del also["slo.errors"]
+    red = {"smoke.search": FAIL, "slo.errors": FAIL}
+    return Expected(red, why, also)
+
+
+def _uncounted(why: str, *first: str, verdict: str = ANY) -> Expected:
+    """Return what follows where the metrics page cannot be trusted: whatever is judged by it is unproven."""
+    also = {**_because(UNCOUNTED, "preflight.metrics", *BY_METRICS), "purge_delta": UNPURGED}
+    red = dict.fromkeys(first, verdict)
+    return Expected(red, why, {row: reason for row, reason in also.items() if row not in red})
+
+
+def _on_target(why: str, *rows: str) -> Expected:
+    """Return what follows where an instance goes on as in the incident."""
+    also = {**_because(SICK, *EVERYTHING), **_because("the same instance, the same incident", *STEPS)}
+    return Expected(dict.fromkeys(rows, FAIL), why, {row: text for row, text in also.items() if row not in rows})
+
+
+def _refused(why: str) -> Expected:
+    also = _because("the drill is refused: nothing was changed and nothing further was run", "preflight.env_file")
+    return Expected({"preflight.faiss": FAIL}, why, also, result="refused")
+
+
+def _no_boot(why: str) -> Expected:
+    red = dict.fromkeys(STEPS, FAIL)
+    also = {**_because(PUT_BACK, *EVERYTHING), "preflight.service": "it is down already"}
+    return Expected(red, why, also, result="failure")
+
+
+def _monitoring(why: str, *first: str, verdict: str = ANY, also: Mapping[str, str] | None = None) -> Expected:
+    """Return what a fault of Prometheus shows where Prometheus is the source."""
+    blind = "the instances' own pages know nothing of what became of them in Prometheus"
+    alerts = {"slo.alerts": "alerts live in the same Prometheus"}
+    base = _uncounted(why, *first, verdict=verdict)
+    beside = {row: reason for row, reason in {**base.also, **alerts, **(also or {})}.items() if row not in base.red}
+    return replace(base, also=beside, only="prometheus", blind=blind)
+
+
+def _alert(why: str, verdict: str) -> Expected:
+    return Expected({"slo.alerts": verdict}, why, only="prometheus", blind="a service's own page holds no alerts")
+
+
+GREEN = "success"
+
+OTHER_MODES = {
+    "sandbox.faults.reopen": "faults of a re-opened migration, by `--reopen` in `tests/drill/test_reopen.py`",
+    "sandbox.faults.rehearsal": "faults of the rehearsal, by a dry-run in `tests/drill/test_rehearsal.py`",
+}
+"""Module of faults that no rollback meets -> what they are and where a drill is held against them."""
+
+EXPECTED: dict[str, Expected] = {
+    # configuration
+    "dual_write_flag_ignored": _red(
+        "documents that users wrote since the reload are on the target",
+        "disable_dual_write",
+        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    ).on(1),
+    "dual_write_one_tenant": _red(
+        "one tenant's new documents are on the target, or its failed writes are counted",
+        "disable_dual_write",
+        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    ).on(1),
+    "process_environment_shadows": _red(
+        "what counts is what the service does, not what the file says",
+        "disable_dual_write",
+        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    ),
+    "shadow_read_flag_ignored": _red("the shadow counters move", "disable_shadow_read", "post.shadow_silent").on(1),
+    "shadow_one_percent": _red(
+        "a single shadow read in the observation window is one too many; the first look may be too short for 1 %",
+        "post.shadow_silent",
+        also={"disable_shadow_read": "seen at the first look already"},
+    ),
+    "backend_flag_ignored": _on_target("requests of another backend than FAISS are counted", "force_faiss").on(1),
+    "flags_cached_until_tomorrow": _on_target(
+        "the instance restarted and still does all three", "force_faiss", "post.backend"
+    ).on(1),
+    "backend_flips_back": _red(
+        "FAISS was proven, and is not the backend any more at the end",
+        "post.backend",
+        also=_because(SICK, *EVERYTHING, "force_faiss"),
+    ).on(1),
+    # processes
+    "instance_not_restarted": _on_target("one instance goes on as before", "force_faiss", "post.backend").on(1),
+    "crash_on_boot": _no_boot("the service does not come back with the new env file").on(1),
+    "never_boots_again": _no_boot("the service does not come back, with the new env file or the old").on(1),
+    "health_never_again": _no_boot("an instance whose health is bad with the new env file has not come back").on(1),
+    "dies_after_boot": _red(
+        "an instance that was healthy after the reload is not at the end",
+        "post.backend",
+        also=_because(GONE, *EVERYTHING, *STEPS),
+    ).on(1),
+    "health_lies": _no_answers("health says 200 and every search fails"),
+    "search_hangs": _no_answers("health says 200 and no search comes back"),
+    # answers
+    "login_page": _no_answers("a page in HTML with status 200 is no answer to a search"),
+    "redirect": _no_answers("a redirect is no answer to a search, and is not followed"),
+    "results_renamed": _no_answers("JSON of another shape is no answer to a search"),
+    "empty_results": _red(
+        "nothing is found", "smoke.search", also={"smoke.chat": "an answer is made of what a search finds"}
+    ).on(1),
+    "empty_now_and_then": _red(
+        "some queries find nothing", "smoke.search", also={"smoke.chat": "an answer is made of what a search finds"}
+    ),
+    "same_results": _red("different queries find the same documents", "smoke.search").on(1),
+    "duplicate_results": _red("one document fills the whole answer", "smoke.search").on(1),
+    "other_tenant_results": _red("results carry another tenant", "smoke.search").on(1),
+    "unknown_ids": _red("results that FAISS does not have", "smoke.search").on(1),
+    "stale_index": _red("golden documents are not among the results", "smoke.search").on(1),
+    "nan_vectors": _red("a vector that holds NaN", "smoke.embed").on(1),
+    "zero_vectors": _red("a zero vector", "smoke.embed").on(1),
+    "constant_vectors": _red("two different texts have the same vector", "smoke.embed").on(1),
+    "wrong_dimension": _red("vectors of another dimension than the index", "smoke.embed").on(1),
+    "embed_errors": _red("embed fails", "smoke.embed", also={"post.endpoints": "embed is one of the endpoints"}).on(1),
+    "chat_errors": _red(
+        "chat fails while search is well", "smoke.chat", also={"slo.errors": "users' chats fail too"}
+    ).on(1),
+    "chat_flaky": _red(
+        "chat fails now and then while search is well", "smoke.chat", also={"slo.errors": "users' chats fail too"}
+    ),
+    "chat_empty": _red("a chat answer without a word", "smoke.chat").on(1),
+    "endpoint_missing": _red(
+        "a listed endpoint answers 500", "post.endpoints", also={"slo.errors": "its answers are counted as errors"}
+    ).on(1),
+    # quality
+    "errors_1_percent": _red(
+        "more than the SLO allows, or too near to it to tell", "slo.errors", verdict=f"{FAIL} {OPEN}"
+    ),
+    "errors_5_percent": _red(
+        "5 % of the searches fail, 1 % may",
+        "slo.errors",
+        also={"smoke.chat": "it may meet several of them", "smoke.search": "it may meet several of them"},
+    ),
+    "errors_begin": _red(
+        "errors that begin after the first look are seen in the observation window",
+        "slo.errors",
+        verdict=f"{FAIL} {OPEN}",
+    ),
+    "slow_median": _red("the median is above the SLO", "slo.latency"),
+    "slow_tail": _red(
+        "P95 is above the SLO, the median is not",
+        "slo.latency",
+        also={"post.primary_latency": "a tail of this length is too uneven to be called stable"},
+    ),
+    "latency_drift": _red(
+        "latency grows inside the window", "post.primary_latency", also={"slo.latency": "it may grow past the SLO"}
+    ),
+    # metrics
+    "metrics_html": _uncounted("a page in HTML is no metrics", "preflight.metrics", "force_faiss").on(1),
+    "metrics_missing": _uncounted("families that are not there are no zero", "preflight.metrics", "force_faiss").on(1),
+    "metrics_renamed": _uncounted("families of another name are no zero", "preflight.metrics", "force_faiss").on(1),
+    "metrics_truncated": _uncounted("half a page is no page", "preflight.metrics", "force_faiss").on(1),
+    "metrics_hang": _uncounted("a page that does not come is no silence", "preflight.metrics", "force_faiss").on(1),
+    "metrics_nan": _uncounted("a counter that is not a number is no zero", "preflight.metrics", "force_faiss").on(1),
+    "metrics_without_start": _uncounted(
+        "without a start time a restart would not be seen", "preflight.metrics", "force_faiss"
+    ).on(1),
+    "metrics_frozen": _uncounted("a page that never changes counts no probe", "force_faiss").on(1),
+    "metrics_reset": _uncounted("counters that begin again have lost probes", "slo.errors").on(1),
+    "metrics_per_worker": _uncounted(
+        "counters go up and down: every scrape meets another worker", "preflight.metrics"
+    ).on(1),
+    "metrics_of_one_worker": _uncounted("half of the probes are not counted", "force_faiss").on(1),
+    # what must be silent
+    "outbox_growing": _red("the outbox grows", "post.circuit_open").on(1),
+    "circuit_flapping": _red(
+        "writes are skipped for an open circuit",
+        "post.circuit_open",
+        "disable_dual_write",
+        also={"purge_delta": UNPURGED},
+    ).on(1),
+    "shadow_queue_drops": _red(
+        "a shadow read that is dropped was meant to be done", "disable_shadow_read", "post.shadow_silent"
+    ).on(1),
+    "target_connection_errors": _red(
+        "an error towards the target, by whatever still calls it",
+        "post.target_errors",
+        also={"slo.errors": "it is counted as a failed search"},
+    ).on(1),
+    "background_target_calls": _red(
+        "searches on the target are counted, whoever asks them",
+        "force_faiss",
+        "post.backend",
+        also={"post.target_errors": "the target fails them", "slo.errors": "the target fails them"},
+    ).on(1),
+    # FAISS
+    "faiss_emptied": _refused("there is nothing to fall back to"),
+    "faiss_truncated": _refused("the index cannot be read"),
+    "faiss_mismatch": _refused("vectors and documents differ in number"),
+    # the incident itself
+    "target_slow": Expected({}, "a slow target is why one rolls back: it is no fault after that", result=GREEN),
+    "target_failing": Expected({}, "a failing target is why one rolls back", result=GREEN),
+    "target_down": Expected({}, "a target that refuses the service is why one rolls back", result=GREEN),
+    # monitoring
+    "prometheus_down": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
+    "prometheus_slow": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
+    "prometheus_stale": _monitoring("what was scraped long ago proves nothing", "preflight.metrics", "force_faiss"),
+    "prometheus_partial": _monitoring("an instance that is not scraped is not seen", "preflight.metrics"),
+    "wrong_job": _monitoring("a selector that matches nothing is no silence", "preflight.metrics", "force_faiss"),
+    "duplicate_job": _monitoring("two jobs count everything twice", "preflight.metrics"),
+    "metric_relabel_drop": _monitoring(
+        "families that Prometheus drops are no zero", "preflight.metrics", "post.shadow_silent"
+    ),
+    "clock_90s_off": _monitoring("samples that carry a time of their own are not those of the scrape", "force_faiss"),
+    "alert_firing": _alert("an alert began to fire since the flags were written", FAIL),
+    "alert_silenced": _alert("a silence tells who hears of an alert, not whether it fires", FAIL),
+    "alert_inhibited": _alert("an inhibition tells who hears of an alert, not whether it fires", FAIL),
+    "alert_pending": _alert("it may still fire", OPEN),
+    "watchdog_missing": _alert("nothing shows that an alert would be seen", OPEN),
+    "rule_broken": _alert("a rule that cannot be evaluated never fires", OPEN),
+    "alert_fired_before": Expected(
+        {},
+        "what fired before and still fires is not news",
+        only="prometheus",
+        blind="a service's own page holds no alerts",
+        result=GREEN,
+    ),
+}
