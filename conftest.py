@@ -1,5 +1,6 @@
 """Session hooks only: one drill, one journal line, one report, one exit code."""
 
+import sys
 from collections.abc import Generator, Iterable
 
 import pytest
@@ -60,8 +61,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     option = session.config.option
     if not rows or any(getattr(option, name, False) for name in LOOKING):
         return
-    if session.testsfailed and not option.continue_on_collection_errors:
-        return  # pytest stops here: nothing runs
+    broken_off = sys.exception() is not None  # pytest calls this also on its way out
+    if broken_off or (session.testsfailed and not option.continue_on_collection_errors):
+        return  # nothing runs
     if option.setuponly:
         raise pytest.UsageError("--setup-only would write flags and prove nothing: leave it out")
     if not option.env_file and not option.sandbox:

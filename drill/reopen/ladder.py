@@ -14,6 +14,7 @@ from drill.reopen.latency import probe_latencies_ms
 from drill.reopen.rungs import Rung, bottom
 from drill.reopen.shadow import judge_shadow_reads
 from drill.rollback import PROOF_PROBES, PROOF_S, settle
+from drill.signals import held_back
 from drill.trace import MarkKind
 from drill.verdict import Verdict, worst
 
@@ -81,11 +82,12 @@ class Ladder:
         plan = drill.env_file.plan(rung.wanted)
         before = drill.read_metrics()
         if not plan.unchanged:
-            drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
-            drill.record.flags_written = True
-            drill.env_file.apply(plan)
-            drill.record.changes |= {change.key: change.after for change in plan.changes}
-            drill.events.done("set_flags", keys=len(plan.changes))
+            with held_back():
+                drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
+                drill.record.flags_written = True
+                drill.env_file.apply(plan)
+                drill.record.changes |= {change.key: change.after for change in plan.changes}
+                drill.events.done("set_flags", keys=len(plan.changes))
         drill.events.intent("reload")
         with drill.trace.during(MarkKind.RELOAD, rung.name):
             outcome = drill.service.reload(drill.env_file.path, drill.tick)

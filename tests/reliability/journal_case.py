@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drill.journal.entry import journal_entry
-from drill.journal.log import append, journal_path
+from drill.journal.log import append, dump, journal_path
 from drill.journal.verify import verify
 from tests.evidence.records import green
 from tests.reliability.tracing import Ended, run
@@ -32,6 +32,9 @@ class JournalCase:
                 append(case.path, journal_entry(green(f"old-{number}")))
         if state == "torn":
             case.path.write_bytes(case.path.read_bytes() + TORN)
+        if way == "adopt":
+            text = dump(journal_entry(green("first"))) + "\n"
+            case.path.with_name(f"{case.path.stem}.first{case.path.suffix}").write_text(text)
         return case
 
     @property
@@ -78,6 +81,12 @@ class JournalCase:
     def rescued(self) -> list[Path]:
         """Return the entries kept outside of the journal."""
         return sorted(self.path.parent.glob("rollback_drill_log.*.ndjson"))
+
+    def check_next_adoption(self) -> None:
+        """The rescued entry is in the journal once, and its file is gone."""
+        done = run("child_append", str(self.path), "-", "adopt")
+        assert done.returncode == 0, done.stderr[-600:]
+        assert (self.copies("first"), self.rescued()) == (1, [])
 
     def check_next_append(self) -> None:
         """The next append yields exactly one more valid line; the torn one is closed and counted."""

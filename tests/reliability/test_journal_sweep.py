@@ -30,6 +30,17 @@ def kill(tmp_path: Path, state: str, number: int, point: Point) -> None:
     case.check_next_append()
 
 
+def kill_adopting(tmp_path: Path, state: str, number: int, point: Point) -> None:
+    """Kill the entering of a rescued line at ``point``, look, enter it again, append another."""
+    case = JournalCase.make(tmp_path / f"{number}", state, "adopt")
+    before = case.content()
+    hit(case.home / "trace", point, *case.arguments("-"))
+    case.check_kept(before)
+    assert case.copies("first") + len(case.rescued()) >= 1, "the rescued entry is lost"
+    case.check_next_adoption()
+    case.check_next_append()
+
+
 def fail(tmp_path: Path, state: str, way: str, number: int, point: Point) -> None:
     """Let the call at ``point`` fail, look, append another line."""
     case = JournalCase.make(tmp_path / f"{number}", state, way)
@@ -48,6 +59,14 @@ def test_a_kill_at_a_sample_of_calls_leaves_the_old_lines(tmp_path: Path) -> Non
 def test_an_error_at_a_sample_of_calls_leaves_the_old_lines(tmp_path: Path) -> None:
     chosen = sample(all_points(tmp_path, "torn", *ERROR_FAULTS), 4)
     sweep("error, journal, sample", chosen, lambda number, point: fail(tmp_path, "torn", "append", number, point))
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(0, marks=pytest.mark.long)], ids=["sample", "all"])
+def test_a_kill_while_a_rescued_line_is_entered_neither_loses_nor_doubles_it(tmp_path: Path, count: int) -> None:
+    case = JournalCase.make(tmp_path / "undisturbed", "torn", "adopt")
+    every = points(record(tmp_path / "trace", *case.arguments("-")), KILL)
+    chosen = sample(every, count) if count else every
+    sweep("kill, rescued line", chosen, lambda number, point: kill_adopting(tmp_path, "torn", number, point))
 
 
 @pytest.mark.long
