@@ -91,7 +91,11 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """The FAISS side."""
+    """The FAISS side.
+
+    ``faiss-dir``: ``<path>/<tenant>/{index.faiss,docs.json}``; ``faiss-idmap``: ``{index.faiss,manifest.ndjson}``.
+    ``manifest``: ``path`` is a Parquet or NDJSON file of id, tenant and content hash; it may hold ``{tenant}``.
+    """
 
     kind: str = "faiss-dir"
     path: str = ""
@@ -158,7 +162,7 @@ class Rehearsal:
     primary_env: str = "FAISS_DATA_DIR"
     """Key of the env file that names the FAISS data; the rehearsal is given a copy of it."""
     target_env: str = ""
-    """Key that holds the target's URL, which is put out of reach; empty: that of ``[target] dsn_env`` or ``url_env``."""
+    """Key that holds the target's URL, which is put out of reach; empty: ``[target] dsn_env`` or ``url_env``."""
     max_copy_mib: int = 4096
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from drill.config import Config, Query, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
+from drill.primary import KINDS as PRIMARY_KINDS
 from drill.target.settings import KINDS, all_keys, key_types, keys_of, kinds_with, service_defaults
 
 Values = Mapping[str, str | None]
@@ -179,8 +180,8 @@ def _check(config: Config) -> None:
         raise UsageError("[service] tenants must not be empty and instances must not repeat")
     _check_ranges(config)
     _check_window(config.window.opens, config.window.closes)
-    if config.primary.kind != "faiss-dir":
-        raise UsageError(f'[primary] kind: seen {config.primary.kind!r}, expected "faiss-dir"')
+    if config.primary.kind not in PRIMARY_KINDS:
+        raise UsageError(f"[primary] kind: seen {config.primary.kind!r}, expected one of {', '.join(PRIMARY_KINDS)}")
     for name, url in (
         ("[metrics] prometheus_url", config.metrics.prometheus_url),
         ("[metrics] alertmanager_url", config.metrics.alertmanager_url),

@@ -15,7 +15,7 @@ from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
 from drill.observation import MetricsSource, Reading, Window, open_window, replaced
 from drill.plans import Plan
-from drill.primary.faiss_dir import FaissDir
+from drill.primary import Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
 
@@ -136,9 +136,10 @@ class Drill:
         return PrometheusClient(metrics.prometheus_url, token=token, ca_file=ca_file)
 
     @cached_property
-    def primary(self) -> FaissDir | None:
+    def primary(self) -> Primary | None:
         """The FAISS side, if the drill can see it."""
-        return FaissDir(Path(self.config.primary.path)) if self.config.primary.path else None
+        settings = self.config.primary
+        return open_primary(settings.kind, Path(settings.path)) if settings.path else None
 
     @cached_property
     def queries(self) -> list[tuple[str, str]]:

@@ -121,6 +121,10 @@ def faiss(drill: Drill) -> Evidence:
         reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
         return Evidence(Verdict.INCONCLUSIVE, reason)
     facts = [drill.primary.check(tenant) for tenant in drill.config.service.tenants]
+    if not any(fact.dimension for fact in facts):
+        listed = sum(fact.documents for fact in facts)
+        reason = f"{listed} documents in the manifest; whether a FAISS index holds them cannot be seen from here"
+        return Evidence(Verdict.INCONCLUSIVE, reason, value=listed, op=">=", threshold=1, unit=" documents")
     detail: dict[str, Scalar] = {}
     for fact in facts:
         detail[f"{fact.tenant}: vectors"] = fact.vectors

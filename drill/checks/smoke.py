@@ -10,7 +10,7 @@ from typing import Any
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.http import Reply
-from drill.primary.faiss_dir import FaissDir
+from drill.primary import Primary
 from drill.record import Evidence, Scalar
 from drill.stats import rate_bounds
 from drill.verdict import Verdict
@@ -137,7 +137,7 @@ def _golden(drill: Drill, tenant: str, query: str, ids: tuple[str, ...]) -> str:
     return ""
 
 
-def _unknown(primary: FaissDir, tenant: str, answers: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def _unknown(primary: Primary, tenant: str, answers: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Say which answers hold documents that this tenant's FAISS does not have; the inventory is read once."""
     known = primary.contains(tenant, {name for ids in answers.values() for name in ids})
     for where, ids in answers.items():
@@ -148,8 +148,9 @@ def _unknown(primary: FaissDir, tenant: str, answers: Mapping[str, tuple[str, ..
 def embed(drill: Drill) -> Evidence:
     """Have every instance embed two texts: finite, not zero, of FAISS's dimension, and different."""
     found = _Findings()
-    expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else None
-    dimensions: set[int] = set() if expected is None else {expected}
+    # 0: a manifest alone knows no dimension, the answers must then agree with each other
+    expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else 0
+    dimensions: set[int] = {expected} if expected else set()
     for instance in drill.service.instances:
         reply = found.ask(
             partial(drill.client.post, instance + drill.config.service.embed_path, {"texts": list(TEXTS)})

@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, ClassVar, TypeVar
 
 from drill.content_hash import content_hash
 from drill.errors import DrillError, NoFallback, PrimaryUnreadable
 from drill.primary.docs_file import SMALL_FILE, DamagedDocuments, iter_documents, iter_ids
+from drill.primary.facts import IndexFacts
 from drill.primary.index_file import DamagedIndex, IndexFile, read_index_file
 
 INDEX_NAME = "index.faiss"
@@ -27,19 +28,6 @@ RETRY_PAUSES_S = (0.02, 0.05, 0.1, 0.3)
 """How long to wait for the service to finish writing a snapshot before it is looked at again."""
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexFacts:
-    """A tenant's index as it lies on disk. ``age_s`` is the age of the newer of its two files."""
-
-    tenant: str
-    vectors: int
-    documents: int
-    dimension: int
-    size_bytes: int
-    age_s: float
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +50,8 @@ class _Unsettled(Exception):  # noqa: N818 - internal: read again
 class FaissDir:
     """Reads the indexes below ``path``. Nothing here writes."""
 
+    docs_name: ClassVar[str] = DOCS_NAME
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -73,7 +63,7 @@ class FaissDir:
             )
         folders = (entry for entry in self.path.iterdir() if entry.is_dir())
         return sorted(
-            entry.name for entry in folders if (entry / INDEX_NAME).is_file() and (entry / DOCS_NAME).is_file()
+            entry.name for entry in folders if (entry / INDEX_NAME).is_file() and (entry / self.docs_name).is_file()
         )
 
     def check(self, tenant: str) -> IndexFacts:
@@ -92,7 +82,7 @@ class FaissDir:
         """Return a fingerprint of the files that changes with every snapshot. Raises PrimaryUnreadable."""
         folder = self._folder(tenant, PrimaryUnreadable)
         try:
-            return _version((folder / INDEX_NAME).stat(), (folder / DOCS_NAME).stat())
+            return _version((folder / INDEX_NAME).stat(), (folder / self.docs_name).stat())
         except OSError as error:
             raise PrimaryUnreadable(_cannot_open(tenant, error)) from None
 
@@ -105,9 +95,9 @@ class FaissDir:
         with self._opened(tenant) as snapshot:
             index = _index(snapshot)
             documents = 0
-            for identifier, text in iter_documents(snapshot.docs, snapshot.docs_size):
+            for pair in self._pairs(snapshot.docs, snapshot.docs_size):
                 documents += 1
-                yield identifier, content_hash(text)
+                yield pair
             _check_whole(snapshot, index, documents)
 
     def lookup(self, tenant: str, ids: Collection[str]) -> dict[str, str]:
@@ -133,23 +123,45 @@ class FaissDir:
             index = _index(snapshot)
             found: dict[str, str] = {}
             documents = 0
-            for identifier, text in iter_documents(snapshot.docs, snapshot.docs_size):
+            for identifier, hashed in self._wanted(snapshot, wanted):
                 documents += 1
                 if identifier in wanted:
-                    found[identifier] = content_hash(text)
+                    found[identifier] = hashed
             _check_whole(snapshot, index, documents)
             return found
 
     def _check(self, tenant: str) -> IndexFacts:
         with self._open(tenant, NoFallback) as snapshot:
             index = _index(snapshot)
-            documents = _count(snapshot)
+            documents = self._count(snapshot)
             _check_whole(snapshot, index, documents)
             if not documents:
                 raise NoFallback(f"FAISS index of tenant {tenant!r}: empty; rebuild it before rolling back")
             age_s = max(0.0, time.time() - snapshot.mtime)
             size = snapshot.index_size + snapshot.docs_size
             return IndexFacts(tenant, index.vectors, documents, index.dimension, size, age_s, index.kind)
+
+    def _pairs(self, file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
+        return ((identifier, content_hash(text)) for identifier, text in iter_documents(file, size))
+
+    def _wanted(self, snapshot: _Snapshot, wanted: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """Yield every document, its hash only where it is wanted: hashing is most of the time."""
+        for identifier, text in iter_documents(snapshot.docs, snapshot.docs_size):
+            yield identifier, content_hash(text) if identifier in wanted else ""
+
+    def _ids(self, file: BinaryIO, size: int) -> Iterator[str]:
+        return iter_ids(file, size)
+
+    def _count(self, snapshot: _Snapshot) -> int:
+        """Count the documents; in a file that fits, also look for an id used twice (else the comparison does)."""
+        ids = self._ids(snapshot.docs, snapshot.docs_size)
+        if snapshot.docs_size > SMALL_FILE:
+            return sum(1 for _ in ids)
+        documents = list(ids)
+        twice = len(documents) - len(set(documents))
+        if twice:
+            raise DamagedDocuments(f"uses an id twice ({twice} times)")
+        return len(documents)
 
     def _folder(self, tenant: str, error: type[DrillError]) -> Path:
         if not self.path.is_dir():
@@ -178,7 +190,7 @@ class FaissDir:
     @contextmanager
     def _open(self, tenant: str, error: type[DrillError]) -> Iterator[_Snapshot]:
         folder = self._folder(tenant, error)
-        index_path, docs_path = folder / INDEX_NAME, folder / DOCS_NAME
+        index_path, docs_path = folder / INDEX_NAME, folder / self.docs_name
         try:
             with index_path.open("rb") as index, docs_path.open("rb") as docs:
                 index_stat, docs_stat = os.fstat(index.fileno()), os.fstat(docs.fileno())
@@ -206,18 +218,6 @@ def _settled(look: Callable[[], Found], error: type[DrillError], tenant: str) ->
 
 def _index(snapshot: _Snapshot) -> IndexFile:
     return read_index_file(snapshot.index, snapshot.index_size, snapshot.folder / INDEX_NAME)
-
-
-def _count(snapshot: _Snapshot) -> int:
-    """Count the documents; in a file that fits, also look for an id used twice (in larger ones the comparison does)."""
-    ids = iter_ids(snapshot.docs, snapshot.docs_size)
-    if snapshot.docs_size > SMALL_FILE:
-        return sum(1 for _ in ids)
-    documents = list(ids)
-    twice = len(documents) - len(set(documents))
-    if twice:
-        raise DamagedDocuments(f"uses an id twice ({twice} times)")
-    return len(documents)
 
 
 def _check_whole(snapshot: _Snapshot, index: IndexFile, documents: int) -> None:
