@@ -125,6 +125,10 @@ class Purge:
     max_fraction: float = 0.05
     batch: int = 1000
     time_budget_s: float = 120.0
+    memory_limit_mb: int = 1024
+    """What the comparison may take of memory; beyond that it spills to disk. From 100."""
+    scheduler: str = ""
+    """A Dask scheduler (``tcp://host:port``) that compares, ``local`` for a cluster of its own, empty: this process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drill.errors import CannotMeasure, PrimaryUnreadable
+from drill.errors import PrimaryUnreadable
+from drill.purge import checksum
 from drill.purge.budget import Budget
 from drill.purge.inventory import write_primary, write_target
+from drill.purge.join import Partition, Room, duckdb_in, join, one_file
 from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta, silent
+from drill.purge.spread import join_spread
 from drill.target.base import Pair, Target
 
 if TYPE_CHECKING:
@@ -21,16 +23,6 @@ DELTA = "delta.parquet"
 BLOCK = 50_000
 """Documents of a delta that are held in memory at once."""
 
-JOIN = """
-COPY (
-    SELECT DISTINCT coalesce(t.id, p.id) AS id,
-           CASE WHEN p.id IS NULL THEN 'orphan' WHEN t.id IS NULL THEN 'missing' ELSE 'stale' END AS kind,
-           coalesce(t.hash, '') AS hash_target
-    FROM read_parquet(?) p FULL OUTER JOIN read_parquet(?) t ON p.id = t.id
-    WHERE p.id IS NULL OR t.id IS NULL OR p.hash <> t.hash
-    ORDER BY 1, 3
-) TO '{delta}' (FORMAT parquet, COMPRESSION zstd)
-"""
 COUNT = """
 SELECT count(*) FILTER (kind = 'orphan'), count(*) FILTER (kind = 'stale'), count(*) FILTER (kind = 'missing'),
        count(*) FILTER (kind <> 'missing' AND hash_target = '')
@@ -87,14 +79,24 @@ def _tenant(
     say: Callable[[str], None],
 ) -> TenantDelta:
     """Scan the target first, then FAISS: what is written to both in between is then seen in FAISS, at least."""
-    on_target = write_target(target, tenant, counted, here / TARGET, budget, say)
+    sums = checksum.on_target(target, tenant, counted, budget, say)
     version = primary.version(tenant)
-    in_primary = write_primary(primary, tenant, here / PRIMARY, budget, say)
+    if sums is not None:
+        in_primary = write_primary(primary, tenant, here / PRIMARY, budget, say)
+        if sums == checksum.of_inventory(here / PRIMARY, room(settings, here)):
+            return _unchanged(tenant, here, in_primary, version)
+    on_target = write_target(target, tenant, counted, here / TARGET, budget, say)
+    if sums is None or primary.version(tenant) != version:
+        version = primary.version(tenant)
+        in_primary = write_primary(primary, tenant, here / PRIMARY, budget, say)
     budget.check()
     say(f"comparing {in_primary:,} documents in FAISS with {on_target:,} on the target")
-    with _duckdb(settings, here) as duck:
-        delta = str(here / DELTA).replace("'", "''")
-        duck.execute(JOIN.format(delta=delta), [_one_file(here / PRIMARY), _one_file(here / TARGET)])
+    whole = Partition(str(here / PRIMARY), str(here / TARGET), str(here / DELTA), room(settings, here))
+    if settings.scheduler:
+        join_spread(whole, (in_primary, on_target), settings.scheduler, budget, say)
+    else:
+        join(whole)
+    with duckdb_in(whole.room) as duck:
         orphans, stale, missing, unhashed = _row(duck, COUNT, here / DELTA)
         (twice,) = _row(duck, TWICE, here / PRIMARY, here / DELTA)
     if twice:
@@ -105,18 +107,30 @@ def _tenant(
     return TenantDelta(tenant, here, in_primary, on_target, orphans, stale, missing, unhashed, version)
 
 
+def _unchanged(tenant: str, here: Path, documents: int, version: str) -> TenantDelta:
+    """Return the plan of a tenant that agrees without having been moved: FAISS's inventory is the target's, too."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    (here / TARGET).hardlink_to(here / PRIMARY)
+    parquet.write_table(
+        pa.table({name: pa.array([], pa.string()) for name in ("id", "kind", "hash_target")}), here / DELTA
+    )
+    return TenantDelta(tenant, here, documents, documents, 0, 0, 0, 0, version)
+
+
 def remaining(before: TenantDelta, after: TenantDelta, settings: PurgeSettings) -> tuple[int, int]:
     """Compare two successive plans of a tenant: how many documents to delete were to be deleted before already, and how
     many were not on the target at all when it was compared before.
     """  # noqa: D205 - one sentence
-    with _duckdb(settings, after.folder) as duck:
+    with duckdb_in(room(settings, after.folder)) as duck:
         left, written = _row(duck, REMAINING, before.folder / DELTA, before.folder / TARGET, after.folder / DELTA)
     return left, written
 
 
 def unplanned(planned: Path, after: TenantDelta, settings: PurgeSettings) -> int:
     """Return how many documents ``after`` would delete that the delta file ``planned`` does not name."""
-    with _duckdb(settings, after.folder) as duck:
+    with duckdb_in(room(settings, after.folder)) as duck:
         (joined,) = _row(duck, UNPLANNED, planned, after.folder / DELTA)
     return joined
 
@@ -134,37 +148,14 @@ def blocks(tenant: TenantDelta) -> Iterator[list[Pair]]:
                 yield doomed
 
 
-@contextmanager
-def _duckdb(settings: PurgeSettings, spill: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
-    import duckdb
-
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{settings.memory_limit_mb}MB",
-        "threads": str(settings.threads),
-        "temp_directory": str(spill / "spill"),
-        "preserve_insertion_order": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    try:
-        with duckdb.connect(":memory:", config=config) as connection:
-            connection.execute("SET enable_progress_bar = false")
-            yield connection
-    except duckdb.Error as error:
-        raise CannotMeasure(
-            f"comparison of the inventories: {type(error).__name__}; expected room for {settings.memory_limit_mb} MB "
-            "in memory and for the spill beside the artifacts, make room, then run again"
-        ) from None
+def room(settings: PurgeSettings, folder: Path) -> Room:
+    """Return what DuckDB may use for files in ``folder``."""
+    return Room(settings.memory_limit_mb, settings.threads, str(folder / "spill"))
 
 
 def _row(duck: "duckdb.DuckDBPyConnection", query: str, *files: Path) -> tuple[int, ...]:
-    row = duck.execute(query, [_one_file(file) for file in files]).fetchone()
+    row = duck.execute(query, [one_file(file) for file in files]).fetchone()
     return tuple(int(value) for value in row or ())
-
-
-def _one_file(path: Path) -> str:
-    """Escape what DuckDB would take for a pattern."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
 
 
 def _digest(tenants: list[TenantDelta]) -> str:

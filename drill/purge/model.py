@@ -36,7 +36,8 @@ class PurgeSettings:
     """The bounds of a purge.
 
     ``tenants`` is the scope: what the target holds of other tenants is counted and never touched. ``max_fraction`` is
-    of the target's documents in scope. ``last_accepted``: documents per tenant in FAISS when a purge was last trusted,
+    of the target's documents in scope. ``scheduler``: a Dask scheduler's address, ``local``, or empty: compare in this
+    process. ``last_accepted``: documents per tenant in FAISS when a purge was last trusted,
     if known.
     """
 
@@ -46,6 +47,7 @@ class PurgeSettings:
     time_budget_s: float = 120.0
     memory_limit_mb: int = 1024
     threads: int = 2
+    scheduler: str = ""
     last_accepted: Mapping[str, int] = field(default_factory=dict)
 
 

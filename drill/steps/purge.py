@@ -60,6 +60,8 @@ def new_purge(drill: Drill) -> "Purge":
         max_fraction=bounds.max_fraction,
         batch=bounds.batch,
         time_budget_s=bounds.time_budget_s,
+        memory_limit_mb=bounds.memory_limit_mb,
+        scheduler=bounds.scheduler,
     )
     earlier = pending_elsewhere(drill.work_dir, drill.record.env_file)
     return Purge(drill.primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick, earlier)

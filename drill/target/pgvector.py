@@ -17,6 +17,8 @@ from drill.target.pgvector_connection import BoundedConnection, Unanswered, conn
 
 PAGE = 10_000
 """Rows a page of the scan: the fastest in the measurements of VECTORS.md section 4."""
+RANGE = 100_000
+"""Rows that are summed up by one statement: well within its timeout."""
 RETRY_PAUSE_S = 0.2
 VECTOR_TYPES = ("vector", "halfvec")
 
@@ -47,6 +49,26 @@ class PgvectorTarget:
             if len(page) < PAGE:
                 return
             page = self._page(self._sql.next_page, {"tenant": tenant, "limit": PAGE, "after": page[-1][0]})
+
+    def checksums(self, tenant: str) -> Iterator[list[tuple[int, int, int]]] | None:
+        """Yield (bucket, documents, sum) of one half-open range of ids after another, computed by the server.
+
+        What is summed up: ``drill.purge.checksum``. ``None`` where the server does not have the content hashes.
+        """
+        return None if self._sql.hashed_here else self._checksums(tenant)
+
+    def _checksums(self, tenant: str) -> Iterator[list[tuple[int, int, int]]]:
+        after: str | None = None
+        while True:
+            ends = self._rows(self._sql.range_end, {"tenant": tenant, "after": after, "skip": RANGE - 1})
+            end = ends[0][0] if ends else None
+            yield self._rows(self._sql.sums, {"tenant": tenant, "after": after, "end": end})
+            if end is None:
+                return
+            after = end
+
+    def _rows(self, statement: Composed, values: Mapping[str, object]) -> list[Any]:
+        return self._call("sum up", lambda cursor: cursor.execute(statement, values).fetchall())
 
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""

@@ -32,6 +32,8 @@ class Statements:
     counts: Composed
     first_page: Composed
     next_page: Composed
+    range_end: Composed
+    sums: Composed
     present: Composed
     lock: Composed
     export: Composed
@@ -81,6 +83,16 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         counts=statement("SELECT {tenant}::text, count(*) FROM {t} t WHERE {tenant} IS NOT NULL GROUP BY {tenant}"),
         first_page=statement(page.replace("{after}", "")),
         next_page=statement(page.replace("{after}", " AND {id} > %(after)s::{id_type}")),
+        range_end=statement(
+            "SELECT {id}::text FROM {t} t WHERE {tenant} = %(tenant)s AND (%(after)s::text IS NULL OR {id} > "
+            "%(after)s::{id_type}) ORDER BY {id} OFFSET %(skip)s LIMIT 1"
+        ),
+        sums=statement(
+            "SELECT (h >> 54) & 1023, count(*), sum(h) FROM (SELECT "
+            "('x' || substr(md5(octet_length({id}::text) || ':' || {id}::text || {hash}), 1, 16))::bit(64)::bigint "
+            "AS h FROM {t} t WHERE {tenant} = %(tenant)s AND (%(after)s::text IS NULL OR {id} > %(after)s::{id_type}) "
+            "AND (%(end)s::text IS NULL OR {id} <= %(end)s::{id_type})) s GROUP BY 1"
+        ),
         present=statement("SELECT {id}::text, {shown} {chosen}"),
         lock=statement("SELECT {id}::text, {shown} {chosen} FOR UPDATE"),
         export=statement(
