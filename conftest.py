@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # Local variables hold the env file: what a crash shows are places and messages, whatever was asked for.
         option.showlocals = option.fulltrace = False
         option.reportchars = ""
+        option.pastebin = None  # a drill is not published
+        config.trace.root.setwriter(None)  # --debug writes the arguments of every hook, exceptions with their values
     # Not by ``pytest_plugins``: that reads the metadata of every installed package to find one module.
     config.pluginmanager.register(rows, rows.__name__)
 

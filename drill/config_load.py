@@ -12,9 +12,9 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 from drill.config import Config, Query, Target
+from drill.config_check import metric_names_problem, url_problem
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
 from drill.primary import KINDS as PRIMARY_KINDS
@@ -193,6 +193,7 @@ def _check(config: Config) -> None:
         raise UsageError(f"[reopen] pilot_tenants: {', '.join(sorted(strangers))} not among [service] tenants")
     _check_alerts(config.slo.alerts)
     _check_names(config)
+    _check_metric_names(config.metrics.names)
     _check_ca_file("[service]", service.ca_file)
     _check_target(config.target)
 
@@ -233,15 +234,8 @@ def _check_ranges(config: Config) -> None:
 
 
 def _check_url(name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"{name}: expected http://host:port or https://host:port, seen something else")
-    if parts.username or parts.password:
-        raise UsageError(f"{name}: holds credentials; name a variable that holds the token instead")
+    if problem := url_problem(url):
+        raise UsageError(f"{name}: {problem}")
 
 
 def _check_alerts(text: str) -> None:
@@ -268,6 +262,11 @@ def _check_names(config: Config) -> None:
     for key, value in named.items():
         if value and not (value.isascii() and value.isidentifier()):
             raise UsageError(f"{key}: expected the name of a variable that holds the secret, seen something else")
+
+
+def _check_metric_names(names: Mapping[str, str]) -> None:
+    if problem := metric_names_problem(names):
+        raise UsageError(f"[metrics] names: {problem}")
 
 
 def _check_target(target: Target) -> None:
@@ -300,6 +299,8 @@ def _check_window(opens: str, closes: str) -> None:
             raise UsageError(
                 f"[window] {name}: seen {text!r}, expected RFC 3339 such as 2026-01-31T20:00:00Z"
             ) from None
+    if opens and closes and datetime.fromisoformat(closes) <= datetime.fromisoformat(opens):
+        raise UsageError(f"[window] closes: seen {closes}, expected a time after opens ({opens})")
 
 
 def _sections() -> dict[str, Any]:

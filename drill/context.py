@@ -21,6 +21,7 @@ from drill.trace import Trace
 
 if TYPE_CHECKING:
     from drill.http import HttpClient
+    from drill.leaks import Search
     from drill.metrics.prometheus import PrometheusClient
     from drill.probe import Prober, ProbeResult
     from drill.reopen.ladder import Ladder
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_PROBE_RATE = 50.0
 """Probes per second that are never exceeded: a drill must not become the load it looks for."""
+MAX_PROBE_BYTES = 1024 * 1024
+"""What an answer to a probe may hold: 64 of them are under way at once when a service floods them."""
 POLL_S = 2.0
 """How often the metrics are read while the service is watched, at most: the report shows when something moved."""
 POLLS = 60
@@ -157,7 +160,9 @@ class Drill:
 
         pairs = self.queries
         asks = [Ask(url, tenant, query) for tenant, query in pairs for url in self.service.instances]
-        prober = Prober(self._new_client(), self.config.service.search_path, asks, self.config.smoke.top_k)
+        prober = Prober(
+            self._new_client(max_bytes=MAX_PROBE_BYTES), self.config.service.search_path, asks, self.config.smoke.top_k
+        )
         prober.start()
         return prober
 
@@ -165,6 +170,14 @@ class Drill:
     def probing(self) -> bool:
         """Whether the continuous probe has been started."""
         return "prober" in self.__dict__
+
+    @cached_property
+    def leaks(self) -> "Search":
+        """The search for values of the env file and for configured secrets."""
+        from drill.leaks import Search
+        from drill.leaks.of_drill import searched
+
+        return Search.of(searched(self.config, self.env_values, self.record))
 
     def read_metrics(self, since: float | None = None) -> Reading:
         """Read every instance now.
@@ -293,11 +306,13 @@ class Drill:
             if opened := self.__dict__.get(name):
                 opened.close()
 
-    def _new_client(self) -> "HttpClient":
-        from drill.http import HttpClient
+    def _new_client(self, max_bytes: int | None = None) -> "HttpClient":
+        from drill.http import MAX_BODY_BYTES, HttpClient
 
         service = self.config.service
-        return HttpClient(token=self.secret(service.auth_token_env), ca_file=service.ca_file)
+        return HttpClient(
+            token=self.secret(service.auth_token_env), ca_file=service.ca_file, max_bytes=max_bytes or MAX_BODY_BYTES
+        )
 
     def _sample_texts(self, tenant: str) -> list[str]:
         try:

@@ -12,12 +12,18 @@ DrillError
     ├── TargetUnavailable  the vector database does not answer
     └── PrimaryUnreadable  a FAISS inventory cannot be read
 
-Every message says what was seen, what was expected and what to do next, in one line, and holds no secret.
+Every message says what was seen, what was expected and what to do next, in one line, and holds no secret. Names that
+others chose stand in it as `drill.printable` leaves them.
 """
+
+from drill.printable import printable
 
 
 class DrillError(Exception):
     """Base of all errors of the drill."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(DrillError):

@@ -1,15 +1,16 @@
 """Ending a drill: what users felt, the search for leaks, the journal line. Every part is isolated from the others."""
 
+import json
+import shlex
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drill.context import Drill
-from drill.envfile import FLAGS
 from drill.journal.closing import close_unfinished
-from drill.journal.entry import journal_entry
+from drill.journal.entry import JournalEntry, journal_entry
 from drill.journal.log import journal_path
 from drill.journal.rescue import Appended, adopt_rescued, append_or_rescue
 from drill.launch import Launch
@@ -17,6 +18,9 @@ from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Evidence
 from drill.unfinished import PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Verdict
+
+if TYPE_CHECKING:
+    from drill.leaks import Search
 
 
 def close_measurements(started: Launch, began: float) -> None:
@@ -29,6 +33,14 @@ def close_measurements(started: Launch, began: float) -> None:
 
         record.baseline = baseline_of(started.drill)
     record.duration_s = round(time.monotonic() - began, 3)
+    _say_what_is_not_searched(started)
+
+
+def _say_what_is_not_searched(started: Launch) -> None:
+    from drill.leaks.of_drill import searched
+
+    if count := searched(started.config, started.env_values, started.record).passed_over:
+        started.record.facts["secrets too short or too common to be searched for"] = count
 
 
 def _availability(drill: Drill) -> None:
@@ -90,30 +102,55 @@ def close_early(started: Launch, cause: str) -> None:
 
 
 def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
-    """Search what this drill has written for secrets; return one line per hit, naming the file and the key."""
-    from drill.leaks import find_leaks, secrets_of
+    """Search all that this drill has written for secrets, and what its journal line would say.
 
-    drill = started.drill
-    if drill is None:
-        return []
-    service = drill.config.service
-    shown = {*FLAGS.values(), *service.urls, *service.tenants, *started.record.changes.values()}
-    secrets = secrets_of(drill.env_values, shown)
-    target, notify = drill.config.target, drill.config.notify
-    names = [service.auth_token_env, drill.config.metrics.bearer_token_env]
-    names += [getattr(target, f.name) for f in fields(target) if f.name.endswith("_env")]
-    for name in (*names, notify.grafana_token_env, notify.webhook_url_env):
-        if value := drill.secret(name):
-            secrets |= secrets_of({f"{name} TOKEN": value})
-    events = [started.events.path] if started.events.path.exists() else []  # not on a disk that takes nothing
+    Return one line per hit, naming the file and the key; a hit fails the drill.
+    """
+    search = _search(started)
     try:
-        found = [str(leak) for leak in find_leaks([*artifacts, *events], secrets)]
+        found = [str(leak) for leak in search.in_files([*artifacts, *_own_files(started)])]
     except OSError as error:
         found = [f"an artifact could not be searched for secrets ({error.strerror})"]
-    if found:
-        row = started.record.entries["preflight.env_file"]
-        row.evidence = Evidence(Verdict.FAIL, f"a secret leaked: {'; '.join(found)}")
+    found += [f"the journal line held the value of {name}: withheld" for name in search.in_text(_line(started))]
+    _fail(started, found)
     return found
+
+
+def _search(started: Launch) -> "Search":
+    from drill.leaks import Search
+    from drill.leaks.of_drill import searched
+
+    return Search.of(searched(started.config, started.env_values, started.record))
+
+
+def _own_files(started: Launch) -> list[Path]:
+    """Return the directory with the drill's events, plan and quarantine, if it could be made."""
+    folder = started.events.path.parent
+    return [folder] if folder.is_dir() else []
+
+
+def _line(started: Launch) -> str:
+    return json.dumps(journal_entry(started.record), ensure_ascii=False)
+
+
+def _fail(started: Launch, found: list[str]) -> None:
+    row = started.record.entries["preflight.env_file"]
+    if found:
+        row.evidence = Evidence(Verdict.FAIL, f"a secret leaked: {'; '.join(found)}")
+
+
+def clean_entry(started: Launch) -> JournalEntry:
+    """Return this drill's journal entry without any secret; one that would have held a secret is a failed drill's."""
+    from drill.leaks.of_drill import without_secrets
+
+    search = _search(started)
+    names = search.in_text(_line(started))
+    if not names:
+        return journal_entry(started.record)
+    if started.record.entries["preflight.env_file"].evidence.verdict is not Verdict.FAIL:
+        _fail(started, [f"the journal line held the value of {', '.join(names)}: withheld"])
+    clean: JournalEntry = without_secrets(journal_entry(started.record), search)
+    return clean
 
 
 def write_journal(started: Launch) -> Appended:
@@ -125,7 +162,7 @@ def write_journal(started: Launch) -> Appended:
     with suppress(OSError):  # the journal cannot be written: what is missing in it stays for a later run
         adopt_rescued(path)
         close_unfinished(started.options.artifacts_dir)
-    written = append_or_rescue(path, journal_entry(started.record))
+    written = append_or_rescue(path, clean_entry(started))
     started.events.close()
     return written
 
@@ -135,7 +172,8 @@ def undo_hints(record: DrillRecord) -> tuple[str, ...]:
     if not record.flags_written or record.restored:
         return ("Nothing to undo: this drill left the env file as it was.",)
     name = record.env_file
-    hints = [f"Put the previous env file back: cp -p {name}.bak {name}, then reload the service."]
+    backup, original = shlex.quote(f"{name}.bak"), shlex.quote(name)
+    hints = [f"Put the previous env file back: cp -p -- {backup} {original}, then reload the service."]
     if record.purge.purged:
         hints.append(
             f"Purged documents are kept, with their vectors, in artifacts/drills/{record.drill_id}/quarantine/."

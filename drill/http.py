@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_KIND = 80
+"""Characters of a content type that are shown."""
+SLOW_S = 1.0
+"""What gave no answer for longer than this would only keep the next request waiting as long."""
 USER_AGENT = "rollback-drill"
 
 _TALKATIVE = ("httpx", "httpcore")
@@ -31,11 +35,18 @@ class Reply:
     latency_s: float
     """From the first byte sent to the last byte received."""
     error: str = ""
+    waited_s: float = 0.0
+    """How long the whole exchange took, connecting included."""
 
     @property
     def ok(self) -> bool:
         """Whether a whole answer with a 2xx status arrived."""
         return not self.error and 200 <= self.status < 300
+
+    @property
+    def dead(self) -> bool:
+        """Whether nobody answered in time: asking more would cost as much time again, and tell nothing new."""
+        return bool(self.error) and self.status == 0 and self.waited_s > SLOW_S
 
     def json(self) -> Any:
         """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it."""
@@ -50,15 +61,23 @@ class Reply:
         """Say in a few words what came back, without a word of the body."""
         if self.error:
             return self.error
-        kind = self.content_type.split(";")[0] or "no content type"
+        kind = self.content_type.split(";")[0][:MAX_KIND] or "no content type"
         return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)"
 
 
 class HttpClient:
     """A client for the service's own endpoints: no redirects, no proxies or netrc of the environment, TLS verified."""
 
-    def __init__(self, *, token: str = "", ca_file: str = "", timeout_s: float = 5.0, connections: int = 64) -> None:
-        """``timeout_s`` bounds a whole exchange, connecting included."""
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        ca_file: str = "",
+        timeout_s: float = 5.0,
+        connections: int = 64,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """``timeout_s`` bounds a whole exchange, connecting included; ``max_bytes`` the body of an answer."""
         import ssl
 
         import httpx
@@ -68,6 +87,7 @@ class HttpClient:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.timeout_s = timeout_s
+        self._max_bytes = max_bytes
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if token:
@@ -103,19 +123,20 @@ class HttpClient:
                     method, url, content=content, headers=dict(headers or {}), timeout=timeout
                 ) as response,
             ):
-                body, error = _read(response)
+                body, error = _read(response, self._max_bytes)
         except Exception as problem:  # noqa: BLE001 - whatever the other side does, it is no more than "no answer"
-            return Reply(0, "", b"", time.monotonic() - (wire.sent or began), _explain(problem))
+            now = time.monotonic()
+            return Reply(0, "", b"", now - (wire.sent or began), _explain(problem), now - began)
         kind = response.headers.get("content-type", "")
         latency_s = (wire.received or time.monotonic()) - (wire.sent or began)
-        return Reply(response.status_code, kind, body, latency_s, error)
+        return Reply(response.status_code, kind, body, latency_s, error, time.monotonic() - began)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
 
-def _read(response: "httpx.Response") -> tuple[bytes, str]:
+def _read(response: "httpx.Response", max_bytes: int) -> tuple[bytes, str]:
     """Read the body up to the size; the second item says why it was given up."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return b"", "a compressed answer, which was not asked for"
@@ -123,8 +144,8 @@ def _read(response: "httpx.Response") -> tuple[bytes, str]:
     size = 0
     for part in response.iter_raw():
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            return b"", f"more than {MAX_BODY_BYTES} bytes, given up"
+        if size > max_bytes:
+            return b"", f"more than {max_bytes} bytes, given up"
         parts.append(part)
     return b"".join(parts), ""
 

@@ -16,6 +16,7 @@ from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
 from drill.plans import load_plan
+from drill.printable import printable
 from drill.record import CHECK_IDS, DrillRecord
 
 
@@ -145,6 +146,6 @@ def new_record(options: Options) -> DrillRecord:
 def shown_path(path: Path) -> str:
     """Return a path as the journal may show it: relative to the working directory, or the bare name."""
     try:
-        return str(path.absolute().relative_to(Path.cwd()))
+        return printable(path.absolute().relative_to(Path.cwd()))
     except ValueError:
-        return path.name
+        return printable(path.name)

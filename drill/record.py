@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from drill.printable import printable
 from drill.verdict import EXIT_CODES, Outcome, Result, Verdict, worst
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ RUNBOOK_ORDER = (
 """Every id that one test carries, in the order of the runbook: the order of the report's rows."""
 
 Scalar = str | int | float | bool | None
+MAX_NAME, MAX_FACT, MAX_DETAIL = 200, 1000, 200
+"""Characters of a fact's name and of a fact, and how many facts: a service must not write the report at will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Evidence:
     """What one test saw. ``verdict`` never stands without a ``reason`` in plain words.
 
     ``detail`` holds further measured facts for the report (names to numbers or short texts; never a response,
-    never a value of the env file other than the three flags).
+    never a value of the env file other than the three flags). All texts are made printable and are bounded in length:
+    names of documents, metrics, labels and alerts in them are the choice of others.
     """
 
     verdict: Verdict
@@ -64,6 +69,13 @@ class Evidence:
     window_s: float | None = None
     unit: str = ""
     detail: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make printable what others may have written."""
+        object.__setattr__(self, "reason", printable(self.reason))
+        object.__setattr__(self, "value", _fit(self.value))
+        object.__setattr__(self, "threshold", _fit(self.threshold))
+        object.__setattr__(self, "detail", _fit_facts(self.detail))
 
     def judged(self, verdict: Verdict, reason: str) -> "Evidence":
         """Return the same numbers with a verdict."""
@@ -83,6 +95,17 @@ class Evidence:
         if self.samples is not None:
             parts.append(f"{self.samples} samples")
         return ", ".join(parts)
+
+
+def _fit(value: Scalar) -> Scalar:
+    return printable(value, MAX_FACT) if isinstance(value, str) else value
+
+
+def _fit_facts(facts: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    more = len(facts) > MAX_DETAIL
+    shown = islice(facts.items(), MAX_DETAIL - more)
+    fit = {printable(name, MAX_NAME): _fit(value) for name, value in shown}
+    return {**fit, "facts that are not shown": len(facts) - MAX_DETAIL + 1} if more else fit
 
 
 def _short(value: Scalar) -> str:

@@ -130,8 +130,17 @@ class Runner:
             ended = time.monotonic()
             entry.duration_s = ended - began
             self.drill.trace.marks.append(Mark(MarkKind.ROW, row, began, ended))
+            self._withhold(entry)
             self.drill.events.row(entry)
         return entry
+
+    def _withhold(self, entry: Entry) -> None:
+        """Keep a secret that what was seen holds, out of terminal and events; the flags do not wait for that."""
+        waiting = self.drill.apply and self.drill.written_at is None and not self.drill.plan.unchanged
+        if not waiting:
+            from drill.leaks.of_drill import withheld
+
+            entry.evidence = withheld(entry.evidence, self.drill.leaks)
 
 
 def _defect(error: Exception) -> str:

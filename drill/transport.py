@@ -18,6 +18,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from drill.resolve import addresses
+
 
 @dataclass(slots=True)
 class Wire:
@@ -123,11 +125,13 @@ class _Backend(httpcore.SyncBackend):
 
 
 def _addresses(host: str, port: int) -> list[str]:
+    """Look ``host`` up within what is left of the exchange."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return addresses(host, port, _left(None, httpcore.ConnectTimeout))
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("name not resolved in time") from error
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError("name not resolved") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 class _Stream(httpcore.NetworkStream):

@@ -152,6 +152,8 @@ def service(drill: Drill) -> Evidence:
             seen = drill.client.request("OPTIONS", health.instance + path)
             if seen.error or seen.status == 404 or seen.status >= 500:
                 problems.append(f"{short(health.instance)}{path}: {seen.seen()}")
+            if seen.dead:
+                break
     healthy = len({problem.split("/")[0] for problem in problems})
     value = len(drill.service.instances) - healthy
     if problems:

@@ -34,12 +34,12 @@ class _Findings:
     failed: int = 0
 
     def ask(self, request: Callable[[], Reply]) -> Reply:
-        """Return the answer to a request; one that failed is sent once more.
+        """Return the answer to a request; one that failed is sent once more, unless nobody answered in time.
 
         That a request fails now and then is for ``slo.errors`` to judge; here it shows if it happens more often.
         """
         reply = self._saw(request())
-        return self._saw(request()) if _failed(reply) else reply
+        return self._saw(request()) if _failed(reply) and not reply.dead else reply
 
     def _saw(self, reply: Reply) -> Reply:
         self.asked += 1
@@ -104,6 +104,8 @@ def _ask_all(drill: Drill, instance: str, found: _Findings, time_asked: int) -> 
         answers[tenant, where] = ids = tuple(item["id"] for item in results)
         if problem := problem or _golden(drill, tenant, query, ids):
             found.problems.append(f"{where}: {problem}")
+        if reply.dead:  # its other queries would wait as long
+            break
     return answers
 
 
@@ -185,8 +187,12 @@ def chat(drill: Drill) -> Evidence:
     if not settings.chat_path:
         return Evidence(Verdict.NOT_RUN, 'no chat endpoint is configured (chat_path = "")')
     found = _Findings()
+    dead: set[str] = set()
     for instance, number in _repeated(drill.service.instances, CHAT_TRIES):
+        if instance in dead:
+            continue
         reply = found.ask(partial(drill.client.post, instance + settings.chat_path, settings.chat_body))
+        dead |= {instance} if reply.dead else set()
         data = reply.json()
         answer = data.get(settings.chat_answer_key) if isinstance(data, dict) else None
         if not isinstance(answer, str) or not answer.strip():

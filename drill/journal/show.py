@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from drill.printable import printable
+
 _LIMIT = 1 << 20
 _COLUMNS = ("timestamp", "result", "mode", "env_file", "operator", "took", "safe after", "notes")
 
@@ -52,8 +54,3 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
 
 def _seconds(value: object) -> str:
     return f"{value:.1f} s" if isinstance(value, int | float) else "-"
-
-
-def printable(value: object) -> str:
-    """Return a text that a terminal shows and does not obey."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from drill.journal.show import printable
+from drill.printable import printable
 from drill.purge.kept import Kept, kept
 from drill.purge.plan_file import SHOWN_DIGITS
 from drill.unfinished import EVENTS_FILE, is_running

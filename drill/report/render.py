@@ -6,6 +6,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from drill.printable import printable
 from drill.report.material import Material
 from drill.report.view import title, view
 
@@ -35,13 +36,23 @@ def _script_hash() -> str:
     return b64encode(sha256(_source(_SCRIPT).encode()).digest()).decode()
 
 
+def _shown(value: object) -> object:
+    """Make a text printable, line by line: names of backends, alerts and documents are the choice of others."""
+    return "\n".join(printable(line) for line in value.split("\n")) if type(value) is str else value
+
+
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     # Style, script and figures are the project's own markup; the figures' texts were escaped when they were drawn.
     environment.filters["markup"] = Markup

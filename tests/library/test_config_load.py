@@ -279,3 +279,48 @@ def test_the_configuration_is_looked_for_by_option_then_beside_the_env_file_then
         find_config(option, env_file, root)
     option.touch()
     assert find_config(option, env_file, root) == option
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('[metrics.names]\nretrieval_request_total = "x"', ("[metrics] names", "'retrieval_request_total'")),
+        ('[metrics.names]\nretrieval_requests_total = "x y"', ("[metrics] names", "retrieval_requests_total")),
+        ('[metrics.names]\nretrieval_requests_total = "x"\nretrieval_errors_total = "x"', ("the same name",)),
+        ('[window]\nopens = "2026-01-31T20:00:00Z"\ncloses = "2026-01-31T20:00:00Z"', ("closes", "after opens")),
+        ('[window]\nopens = "2026-01-31T20:00:00+02:00"\ncloses = "2026-01-31T17:59:00Z"', ("after opens",)),
+    ],
+)
+def test_names_that_are_no_metrics_and_a_window_that_never_opens_are_refused(
+    tmp_path: Path, toml: str, words: tuple[str, ...]
+) -> None:
+    text = refusal(tmp_path, toml)
+    assert all(word in text for word in words)
+
+
+def test_a_window_across_time_zones_is_compared_as_times(tmp_path: Path) -> None:
+    toml = '[window]\nopens = "2026-01-31T20:00:00+02:00"\ncloses = "2026-01-31T18:01:00Z"'
+    assert load(tmp_path, toml).window.closes == "2026-01-31T18:01:00Z"
+
+
+@pytest.mark.parametrize("key", ["[service]\nbase_url", "[metrics]\nprometheus_url", "[metrics]\nalertmanager_url"])
+@pytest.mark.parametrize(
+    "url", [f"http://{SECRET}@h:1", f"http://u:{SECRET}@h:1", f"http://h/?token={SECRET}", f"http://h/#{SECRET}"]
+)
+def test_a_url_with_a_secret_in_it_is_refused_and_never_quoted(tmp_path: Path, key: str, url: str) -> None:
+    assert "expected" in refusal(tmp_path, f'{key} = "{url}"') or "instead" in refusal(tmp_path, f'{key} = "{url}"')
+
+
+def test_an_instance_with_credentials_is_refused_too(tmp_path: Path) -> None:
+    assert "credentials" in refusal(tmp_path, f'[service]\ninstances = ["http://h:1", "http://u:{SECRET}@h:2"]')
+
+
+def test_credentials_in_the_service_s_own_name_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    assert "drill.toml" in refusal(tmp_path, env={"PROM_QUERY_URL": f"http://u:{SECRET}@h:1"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://<script>", "http://h\\u001b[31m", "http://h\\u202e", "http://a b", "http://h\\n"]
+)
+def test_a_url_with_markup_or_control_characters_is_refused(tmp_path: Path, url: str) -> None:
+    assert "seen something else" in refusal(tmp_path, f'[service]\nbase_url = "{url}"')

@@ -1,15 +1,21 @@
 """The two ends of a drill: what it starts with, and what users felt."""
 
+import json
 import threading
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
 from drill.errors import UsageError
-from drill.finish import close_measurements, search_leaks, undo_hints
+from drill.finish import close_measurements, search_leaks, undo_hints, write_journal
+from drill.journal.schema import schema_errors
 from drill.launch import shown_path
+from drill.leaks.of_drill import searched
 from drill.probe import ProbeResult
+from drill.record import Evidence
 from drill.verdict import Result, Verdict
 from tests.library.world import MIGRATING, Probes, make_drill, start, with_probes
 
@@ -160,8 +166,62 @@ def test_how_to_undo_depends_on_what_was_done(tmp_path: Path) -> None:
     record = make_drill(tmp_path).record
     assert "Nothing to undo" in undo_hints(record)[0]
     record.flags_written = True
-    assert "cp -p .env.bak .env" in undo_hints(record)[0]
+    assert "cp -p -- .env.bak .env" in undo_hints(record)[0]
     record.purge.purged = 3
     assert "quarantine" in undo_hints(record)[1]
     record.restored = True
     assert "Nothing to undo" in undo_hints(record)[0]
+
+
+def test_a_secret_in_the_quarantine_fails_the_drill(tmp_path: Path) -> None:
+    launched = start(tmp_path, env=f"{MIGRATING}API_KEY=hunter2-hunter2\n")
+    folder = launched.events.path.parent / "quarantine"
+    folder.mkdir()
+    pq.write_table(pa.table({"payload": ["the key is hunter2-hunter2"]}), folder / "part.parquet")
+    assert search_leaks(launched, []) == ["part.parquet holds the value of API_KEY"]
+    assert launched.record.result is Result.FAILURE
+
+
+def test_a_secret_is_kept_out_of_the_journal_line_and_the_drill_fails(tmp_path: Path) -> None:
+    launched = start(tmp_path, env=f"{MIGRATING}API_KEY=hunter2-hunter2\n", notes="look at hunter2-hunter2")
+    launched.record.entries["smoke.chat"].evidence = Evidence(Verdict.PASS, 'said "hunter2-hunter2"')
+    for found in search_leaks(launched, []):
+        assert "API_KEY" in found
+    written = write_journal(launched)
+    assert written.path is not None
+    line = written.path.read_text()
+    assert "hunter2" not in line
+    entry = json.loads(line)
+    assert (entry["notes"], entry["result"], entry["exit_code"]) == ("withheld", "failure", 1)
+    assert [row["reason"] for row in entry["checks"] if row["id"] == "smoke.chat"] == ["withheld"]
+    assert schema_errors(entry) == []
+
+
+def test_a_journal_line_is_searched_even_if_no_report_was(tmp_path: Path) -> None:
+    launched = start(tmp_path, env=f"{MIGRATING}API_KEY=hunter2-hunter2\n", notes="hunter2-hunter2")
+    path = write_journal(launched).path
+    assert path is not None
+    assert "hunter2" not in path.read_text()
+    assert json.loads(path.read_text())["result"] == "failure"
+
+
+def test_secrets_that_cannot_be_searched_for_are_counted_in_the_report(tmp_path: Path) -> None:
+    launched = start(tmp_path, env=f"{MIGRATING}API_KEY=faiss\nDB_PASSWORD=x1\n")
+    close_measurements(launched, time.monotonic())
+    assert launched.record.facts == {"secrets too short or too common to be searched for": 2}
+    assert search_leaks(launched, []) == []
+
+
+def test_the_way_back_is_safe_to_paste(tmp_path: Path) -> None:
+    record = make_drill(tmp_path).record
+    record.env_file, record.flags_written = "$(reboot) .env", True
+    assert "cp -p -- '$(reboot) .env.bak' '$(reboot) .env'" in undo_hints(record)[0]
+
+
+def test_an_address_that_a_key_names_is_no_secret_but_a_login_in_it_is(tmp_path: Path) -> None:
+    env = f"{MIGRATING}FAISS_DATA_DIR=faissdata\nQDRANT_URL=http://qdrant.example:6333\nQDRANT_API_KEY=k7-k8-k9\n"
+    toml = '[target]\nkind = "qdrant"\nurl_env = "QDRANT_URL"\napi_key_env = "QDRANT_API_KEY"'
+    started = start(tmp_path, env=env, toml=toml)
+    wanted = searched(started.config, started.env_values, started.record)
+    assert list(wanted.secrets) == ["QDRANT_URL", "QDRANT_API_KEY"]
+    assert wanted.not_in_documents == {"QDRANT_URL"}

@@ -24,6 +24,10 @@ PLANTED = (
     "cnrServer2s",
     "cnrCookie7c",
     "cnrAnswer5a",
+    "cnrJwtSig9e",
+    "cnrPhone0170",
+    "cnrHeader6u",
+    "cnrNotes1y",
 )
 """A word inside each planted value that no escaping changes: who shows the value in whatever disguise shows it."""
 
@@ -41,6 +45,10 @@ TLS_KEY="-----BEGIN PRIVATE KEY-----
 cnrPemKey5tMIIEvQIBADANBgkqhkiG9w0BAQEF
 -----END PRIVATE KEY-----"
 ONCALL=cnrPerson4w@example.org
+SESSION_JWT=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.cnrJwtSig9e
+ON_CALL_PHONE="+49 170 1234567 cnrPhone0170"
+PUSH_HEADER="X-Api-Key: cnrHeader6u"
+NOTES_SECRET=cnrNotes1y
 SERVICE_TOKEN=cnrBearer8q
 TARGET_DSN=postgresql://drill:cnrDsnPw6h@127.0.0.1:9/vectors
 """
@@ -54,6 +62,29 @@ chat_body = {{message = "cnrConfig3v, born 1970-01-01"}}
 [target]
 dsn_env = "TARGET_DSN"
 """
+
+
+class _Reflecting(BaseHTTPRequestHandler):
+    """Sends the token that it was given back, in every place of an answer that the drill looks at."""
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        token = (self.headers.get("authorization") or "").removeprefix("Bearer ")
+        found = self.path == "/metrics"
+        lines = (f'retrieval_requests_total{{backend="{token}"}} 1', f"# HELP x {token}", f"process_{token} 1\n")
+        body = ("\n".join(lines) if found else f"<h1>401: {token} is not known</h1>").encode()
+        self.send_response(200 if found else 401, f"Unauthorized {token}")
+        self.send_header("Content-Type", "text/plain" if found else f"text/{token}")
+        self.send_header("Location", f"http://{token}.example/")
+        self.send_header("WWW-Authenticate", token)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_OPTIONS = _answer  # noqa: N815 - the base class looks for these
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        """Say nothing."""
 
 
 class _Talkative(BaseHTTPRequestHandler):
@@ -82,9 +113,9 @@ class _Talkative(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def talkative_service() -> Iterator[str]:
-    """Yield the URL of a service whose every answer holds personal data."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Talkative)
+def talkative_service(*, reflecting: bool = False) -> Iterator[str]:
+    """Yield the URL of a service whose every answer holds personal data, or the token that it was sent."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Reflecting if reflecting else _Talkative)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

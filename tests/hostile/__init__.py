@@ -1,0 +1,1 @@
+"""Drills against services that say what nobody should show."""
