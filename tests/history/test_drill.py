@@ -116,6 +116,7 @@ CASES = {
     "preflight.faiss": "test_0_preflight.test_faiss",
     "preflight.service": "test_0_preflight.test_service",
     "preflight.metrics": "test_0_preflight.test_metrics",
+    "preflight.rehearsal": "test_0_preflight.test_rehearsal",
     "disable_dual_write": "test_1_rollback.test_disable_dual_write",
     "purge_delta": "test_1_rollback.test_purge_delta",
     "disable_shadow_read": "test_1_rollback.test_disable_shadow_read",
@@ -132,6 +133,8 @@ CASES = {
     "post.circuit_open": "test_4_after.test_circuit_open",
     "post.shadow_silent": "test_4_after.test_shadow_silent",
     "post.backend": "test_4_after.test_backend",
+    "reopen.shadow_read": "test_5_reopen.test_reopen_shadow_read",
+    "reopen.dual_write": "test_5_reopen.test_reopen_dual_write",
 }
 """Names of JUnit test cases, which dashboards keep their history by: changing one is a breaking change."""
 
