@@ -4,6 +4,8 @@ Pitfalls that shaped it (measured on 2.3.5 and milvus-lite 3.2.2, or from the pr
 
 - An iterator takes at most 16,384 rows a batch, and has been seen to return fewer rows than ``count(*)``: the caller
   compares a scan with the count. ``count(*)`` in turn counts a primary key twice that was inserted twice.
+- From servers that give it no timestamp (2.3.5) an iterator reads what was there a while ago, whatever consistency
+  level it asks for; a strong read just before it makes the server catch up.
 - Paging by ``id > last`` is not in order on milvus-lite and loses rows: only the iterator is used.
 - ``delete_count`` counts ids that were never there, and collection statistics ignore deletes.
 - ``insert`` does not replace a primary key but adds it again: writing back is an ``upsert`` of what is absent.
@@ -78,6 +80,7 @@ class MilvusTarget:
         """Yield pages of at most 16,384 documents."""
         if not self._exists(tenant):
             return
+        self._count(tenant)  # a strong read: an iterator alone may be served from before the last writes (2.3.5)
         with asking(KIND, "scan"):
             rows = self._client.query_iterator(
                 self._collection(tenant),
