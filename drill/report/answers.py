@@ -12,6 +12,7 @@ from drill.verdict import Result, Verdict
 
 FLAG_STEPS = ("disable_dual_write", "disable_shadow_read", "force_faiss")
 MAX_NAMED = 3
+PROVEN = "every instance answers from FAISS only, and users are served well"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ def _success(record: DrillRecord, _worst: str) -> Headline:
             "A rehearsal: every prerequisite holds, and nothing was changed.",
             "To roll back for real, run the same command with --apply.",
         )
+    if record.rungs:
+        return Headline(
+            f"Rolled back, proven, and re-opened up to {record.rungs[-1].name}",
+            "Every required step and check passed, and every rung of the re-opening held.",
+            "Keep the journal head below, and watch the target.",
+        )
     return Headline(
         "Rolled back to FAISS, and proven",
         "Every required step and check passed on measured evidence.",
@@ -81,12 +88,14 @@ def _inconclusive(record: DrillRecord, worst: str) -> Headline:
 
 
 def _refused(record: DrillRecord, _worst: str) -> Headline:
-    return Headline("Refused: nothing was changed", record.refused, "Mend that, and run the drill again.")
+    return Headline("Nothing was changed", record.refused, "Mend that, and run the drill again.")
 
 
 def _interrupted(record: DrillRecord, _worst: str) -> Headline:
     story = f"{record.interrupted} ended the drill after the flags were written, before it could prove them."
-    return Headline("Interrupted half-way", story, "Run the same command again: it continues where this one ended.")
+    return Headline(
+        "The rollback was cut off half-way", story, "Run the same command again: it proves what this drill could not."
+    )
 
 
 def answers(record: DrillRecord, open_rows: Sequence[Row], timeline: Timeline | None) -> tuple[Answer, ...]:
@@ -102,7 +111,8 @@ def _safe(record: DrillRecord, open_rows: Sequence[Row]) -> Answer:
         what = "the previous env file is back in force" if record.restored else "the env file was not written"
         return Answer(question, "No, not rolled back", what, "bad")
     if record.result is Result.SUCCESS:
-        return Answer(question, "Yes", "every instance answers from FAISS only, and users are served well", "good")
+        how = "FAISS only was proven on every instance; then every rung held" if record.rungs else PROVEN
+        return Answer(question, "Yes", how, "good")
     worst = [row for row in open_rows if row.verdict == open_rows[0].verdict]
     named = _names(worst)
     if _flags_proven(record):
@@ -118,7 +128,7 @@ def _since(record: DrillRecord) -> Answer:
     safety = record.time_to_safety_s
     if safety is not None:
         note = f"from flags on disk to FAISS proven; drill started {record.started.astimezone():%H:%M:%S %Z}"
-        return Answer(question, f"After {seconds(safety)}", note, "good")
+        return Answer(question, f"After {seconds(safety)}", note, "good" if record.result is Result.SUCCESS else "")
     if not record.apply:
         return Answer(question, "Not in a rehearsal", "time to safety is measured with --apply", "")
     if record.result is Result.SUCCESS:
@@ -129,15 +139,16 @@ def _since(record: DrillRecord) -> Answer:
 def _felt(record: DrillRecord, timeline: Timeline | None) -> Answer:
     question = "What did users feel?"
     samples = timeline.samples if timeline else ()
-    if not samples or record.downtime_s is None:
-        why = "the continuous probe runs with --apply" if not record.apply else "the continuous probe had not begun"
-        return Answer(question, "Not measured", why, "" if not record.apply else "open")
+    if not samples:
+        return Answer(question, "Not measured", "the continuous probe had not begun", "open" if record.apply else "")
     failed = sum(not sample.ok for sample in samples)
     good = sorted(sample.latency_s * 1000 for sample in samples if sample.ok)
     p95 = f", P95 {quantile(good, 0.95):.0f} ms" if good else ""
     share = percent(1 - failed / len(samples))
     note = f"{share} of {of(len(samples), 'probe')} answered{p95}"
     down = record.downtime_s
+    if down is None:
+        return Answer(question, "Nothing new", f"as it is today: {note}", "")
     return Answer(question, f"{seconds(down)} downtime" if down else "No downtime", note, "open" if failed else "good")
 
 
@@ -145,7 +156,7 @@ def _missing(record: DrillRecord, open_rows: Sequence[Row]) -> Answer:
     question = "What is not proven?"
     needed = sum(row.required for row in record.entries.values())
     if not open_rows:
-        return Answer(question, "Nothing that is required", f"{needed} of {needed} required rows are proven", "good")
+        return Answer(question, "Nothing required", f"{needed} of {needed} required rows are proven", "good")
     tone = "bad" if any(row.verdict == Verdict.FAIL for row in open_rows) else "open"
     return Answer(question, f"{len(open_rows)} of {needed} required", _names(open_rows), tone)
 

@@ -1,13 +1,15 @@
 """Before and after, side by side: P50, P95, error rate and the backends that answered, with what is required."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from drill.report.plots.latency import interval_ms
-from drill.report.text import percent
-from drill.report.timeline import Timeline
-from drill.report.traffic import Traffic
-from drill.stats import quantile
+from drill.baseline import Baseline, Side
+from drill.config import Slo
+from drill.report.text import percent, scalar
+
+UNKNOWN = "not measured"
+Value = Callable[[Side], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,72 +18,77 @@ class Comparison:
 
     name: str
     before: str
+    probes_before: str
     after: str
-    probes: str
+    probes_after: str
     limit: str
     good: bool | None
 
 
-UNKNOWN = "not measured"
-
-
-def compare(timeline: Timeline | None) -> tuple[Comparison, ...]:
-    """Return the lines, none if nothing was measured after the rollback nor before it."""
-    if timeline is None or (timeline.before is None and timeline.after is None):
+def compare(baseline: Baseline | None, slo: Slo) -> tuple[Comparison, ...]:
+    """Return the lines of the table, none if neither side was measured."""
+    if baseline is None or baseline == Baseline():
         return ()
     return (
-        _latency(timeline, "P50", 0.5, timeline.slo.p50_ms),
-        _latency(timeline, "P95", 0.95, timeline.slo.p95_ms),
-        _errors(timeline),
-        _backends(timeline),
+        _latency(baseline, "P50", lambda side: side.p50_ms, slo.p50_ms),
+        _latency(baseline, "P95", lambda side: side.p95_ms, slo.p95_ms),
+        _errors(baseline, slo.error_rate),
+        _backends(baseline),
+        _searches(baseline),
     )
 
 
-def _latency(timeline: Timeline, name: str, q: float, limit: float) -> Comparison:
-    samples = timeline.between(*timeline.window) if timeline.window else []
-    values = sorted(sample.latency_s * 1000 for sample in samples if sample.ok)
-    measured = quantile(values, q) if values else None
-    before, after = (_quantile(side, q) for side in (timeline.before, timeline.after))
-    probes = UNKNOWN if measured is None else f"{measured:.1f} ms"
+def _latency(baseline: Baseline, name: str, value: Value, limit: float) -> Comparison:
+    def counted(side: Side | None) -> str:
+        found = None if side is None else value(side)
+        return UNKNOWN if found is None else "above its last bucket" if math.isinf(found) else f"at most {found:g} ms"
+
+    def probed(side: Side | None) -> str:
+        found = None if side is None else value(side)
+        return UNKNOWN if found is None else f"{found:.1f} ms"
+
+    after = None if baseline.probes_after is None else value(baseline.probes_after)
     return Comparison(
         f"Latency {name}",
-        before,
-        after,
-        probes,
+        counted(baseline.service_before),
+        probed(baseline.probes_before),
+        counted(baseline.service_after),
+        probed(baseline.probes_after),
         f"at most {limit:g} ms",
-        None if measured is None else measured <= limit,
+        None if after is None else after <= limit,
     )
 
 
-def _quantile(side: Traffic | None, q: float) -> str:
-    if side is None or side.latency is None or not side.latency.samples:
-        return UNKNOWN
-    return interval_ms(side.latency, q)
+def _errors(baseline: Baseline, limit: float) -> Comparison:
+    def rate(side: Side | None) -> str:
+        return UNKNOWN if side is None or side.error_rate is None else percent(side.error_rate)
+
+    afters = (baseline.service_after, baseline.probes_after)
+    rates = [side.error_rate for side in afters if side is not None and side.error_rate is not None]
+    good = max(rates) <= limit if rates else None
+    return Comparison("Error rate", *_each(baseline, rate), f"at most {percent(limit)}", good)
 
 
-def _errors(timeline: Timeline) -> Comparison:
-    limit = timeline.slo.error_rate
-    before, after = ((None if side is None else side.error_rate) for side in (timeline.before, timeline.after))
-    samples = timeline.between(*timeline.window) if timeline.window else []
-    bad = sum(not sample.ok for sample in samples)
-    probes = f"{percent(bad / len(samples))} ({bad} of {len(samples):,})" if samples else UNKNOWN
-    good = None if after is None else after <= limit and (not samples or bad / len(samples) <= limit)
-    return Comparison("Error rate", _rate(before), _rate(after), probes, f"at most {percent(limit)}", good)
+def _backends(baseline: Baseline) -> Comparison:
+    def shares(side: Side | None) -> str:
+        if side is None or not side.backend_share:
+            return UNKNOWN
+        return ", ".join(f"{name} {percent(share)}" for name, share in sorted(side.backend_share.items()))
+
+    after = baseline.service_after.backend_share if baseline.service_after else {}
+    good = set(after) == {"faiss"} if after else None
+    before, _, now, _ = _each(baseline, shares)
+    return Comparison("Answered by", before, "", now, "", "FAISS only", good)
 
 
-def _rate(rate: float | None) -> str:
-    return UNKNOWN if rate is None else percent(rate)
+def _searches(baseline: Baseline) -> Comparison:
+    def count(side: Side | None) -> str:
+        return UNKNOWN if side is None else scalar(side.requests)
+
+    return Comparison("Searches seen", *_each(baseline, count), "", None)
 
 
-def _backends(timeline: Timeline) -> Comparison:
-    after = timeline.after.requests if timeline.after else {}
-    others = sum(count for backend, count in after.items() if backend != "faiss")
-    good = None if not sum(after.values()) else others == 0
-    return Comparison("Answered by", _shares(timeline.before), _shares(timeline.after), "", "FAISS only", good)
-
-
-def _shares(side: Traffic | None) -> str:
-    if side is None or not side.total:
-        return UNKNOWN
-    ranked: Sequence[tuple[str, float]] = sorted(side.requests.items(), key=lambda item: -item[1])
-    return ", ".join(f"{backend} {percent(count / side.total)}" for backend, count in ranked if count)
+def _each(baseline: Baseline, show: Callable[[Side | None], str]) -> tuple[str, str, str, str]:
+    sides = (baseline.service_before, baseline.probes_before, baseline.service_after, baseline.probes_after)
+    before, probes_before, after, probes_after = map(show, sides)
+    return before, probes_before, after, probes_after

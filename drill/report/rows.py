@@ -89,6 +89,15 @@ def not_proven(rows: Iterable[Row]) -> tuple[Row, ...]:
     )
 
 
+def together(rows: Iterable[Row]) -> tuple[tuple[Row, ...], ...]:
+    """Return ``rows`` with those that were not run, and for the same reason, in one group; in order."""
+    groups: dict[tuple[bool, str], list[Row]] = {}
+    for row in rows:
+        name = row.reason if row.verdict == Verdict.NOT_RUN else row.id
+        groups.setdefault((row.required, name), []).append(row)
+    return tuple(map(tuple, groups.values()))
+
+
 def _row(entry: Entry) -> Row:
     evidence = entry.evidence
     numbers = (evidence.value, evidence.samples, evidence.window_s, entry.duration_s or None)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from drill.baseline import LATENCY, since_start
 from drill.config import Slo
-from drill.report.traffic import Traffic, since_start, traffic
+from drill.metrics.histogram import Buckets, latency_buckets
 from drill.trace import Mark, MarkKind, Moment
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ class Timeline:
     safe_s: float | None = None
     """When every instance was proven to answer from FAISS only."""
     settled_s: float | None = None
-    """When the rolled-back service was read first."""
+    """When the rolled-back service was read first: what must be silent is watched from here to the window's end."""
     window: tuple[float, float] | None = None
     """The observation window."""
     moments: tuple[Moment, ...] = ()
     new_processes: frozenset[str] = frozenset()
     """Instances seen to restart: their counters count from zero."""
-    before: Traffic | None = None
-    """From the start of the service's processes to the reload, as the service counted it."""
-    after: Traffic | None = None
-    """In the observation window, as the service counted it."""
+    latency_before: Buckets | None = None
+    """Of all searches from the start of the service's processes to the reload, as the service counted them."""
+    latency_after: Buckets | None = None
+    """Of all searches in the observation window, as the service counted them."""
 
     @property
     def reloads(self) -> tuple[Mark, ...]:
@@ -71,19 +72,24 @@ def timeline_of(drill: "Drill") -> Timeline:
     zero = drill.began
     safety = drill.record.time_to_safety_s
     written = None if drill.written_at is None else drill.written_at - zero
-    observed, settled = drill.observed, drill.settled
+    observed = drill.observed
+    settled = observed.first if observed else drill.settled
     return Timeline(
         slo=drill.config.slo,
         samples=_samples(drill.prober.results() if drill.probing else [], zero),
-        marks=tuple(replace(mark, began=mark.began - zero, ended=mark.ended - zero) for mark in drill.trace.marks),
+        marks=tuple(
+            replace(mark, began=mark.began - zero, ended=mark.ended - zero)
+            for mark in drill.trace.marks
+            if drill.reopen or not mark.name.startswith("reopen.")
+        ),
         written_s=written,
         safe_s=None if written is None or safety is None else written + safety,
         settled_s=None if settled is None else settled.ended - zero,
         window=None if observed is None else (observed.first.ended - zero, observed.last.began - zero),
         moments=tuple(replace(moment, at=moment.at - zero) for moment in drill.trace.moments),
         new_processes=frozenset(drill.new_processes),
-        before=_before(drill),
-        after=None if observed is None else traffic(list(observed.deltas.values())),
+        latency_before=_before(drill),
+        latency_after=None if observed is None else latency_buckets(observed.deltas.values(), LATENCY),
     )
 
 
@@ -91,8 +97,8 @@ def _samples(results: Iterable["ProbeResult"], zero: float) -> tuple[Sample, ...
     return tuple(Sample(result.due - zero, result.latency_s, result.ok, result.instance) for result in results)
 
 
-def _before(drill: "Drill") -> Traffic | None:
-    """Return the traffic before the reload, if there was a reload."""
+def _before(drill: "Drill") -> Buckets | None:
+    """Return the latency before the reload, if there was a reload."""
     if drill.before is None or drill.before is drill.settled:
         return None
-    return traffic([since_start(one) for one in drill.before.snapshots.values()])
+    return latency_buckets(map(since_start, drill.before.snapshots.values()), LATENCY)

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drill.record import DrillRecord
+from drill.record import DrillRecord, RungRecord
 from drill.report.answers import Answer, Headline, answers, headline
 from drill.report.before_after import Comparison, compare
 from drill.report.material import Material, RawTest
 from drill.report.plots import Plot, draw_plots
-from drill.report.rows import VERDICT_WORDS, Row, not_proven, rows_of
+from drill.report.rows import VERDICT_WORDS, Row, not_proven, rows_of, together
 from drill.report.text import scalar, seconds
 from drill.verdict import Verdict
 
@@ -27,6 +27,18 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of step 7."""
+
+    name: str
+    changes: str
+    verdict: str
+    verdict_word: str
+    reason: str
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """The whole report."""
 
@@ -41,7 +53,8 @@ class Page:
     duration: str
     proven: int
     needed: int
-    not_proven: tuple[Row, ...]
+    not_proven: tuple[tuple[Row, ...], ...]
+    """In groups of one verdict and reason."""
     plots: Mapping[str, Plot]
     why_no_plots: str
     comparisons: tuple[Comparison, ...]
@@ -53,8 +66,9 @@ class Page:
     verdicts: tuple[tuple[str, str, int], ...]
     """Name, word and count of each verdict that occurs."""
     findings: tuple[str, ...]
-    """Findings to begin with: what is required and not proven."""
+    """Findings to begin with: what was looked at and is not green."""
     facts: tuple[tuple[str, str], ...]
+    rungs: tuple[Rung, ...]
     undo: tuple[str, ...]
     journal_head: str
     tests: tuple[RawTest, ...]
@@ -81,18 +95,19 @@ def view(material: Material) -> Page:
         duration=seconds(record.duration_s),
         proven=sum(row.required and row.verdict == Verdict.PASS for row in rows),
         needed=sum(row.required for row in rows),
-        not_proven=unproven,
+        not_proven=together(unproven),
         plots=draw_plots(timeline) if timeline else {},
         why_no_plots=_why_no_plots(record),
-        comparisons=compare(timeline),
+        comparisons=compare(record.baseline, timeline.slo) if timeline else (),
         flags=_flags(record, material.flags_before),
         alerts=named["slo.alerts"],
         purge=named["purge_delta"],
         quarantine=str(record.entries["purge_delta"].evidence.detail.get("quarantine") or ""),
         rows=rows,
         verdicts=tuple((str(one), word, counted[str(one)]) for one, word in VERDICT_WORDS.items() if counted[str(one)]),
-        findings=tuple(f"{row.title}: {row.reason}" for row in open_rows),
+        findings=tuple(f"{row.title}: {row.reason}" for row in open_rows if row.verdict != Verdict.NOT_RUN),
         facts=tuple((name.replace("_", " "), scalar(value)) for name, value in record.facts.items()),
+        rungs=tuple(map(_rung, record.rungs)),
         undo=material.undo,
         journal_head=material.journal_head,
         tests=material.tests,
@@ -118,13 +133,19 @@ def _why_no_plots(record: DrillRecord) -> str:
     if record.refused:
         return "Not measured: the drill was refused before it had anything to observe."
     if not record.apply:
-        return "Not measured: a rehearsal does not probe the service continuously; with --apply it does."
-    return "Not measured: the drill ended before the continuous probe began."
+        return "Nothing to show: a rehearsal changes nothing, so there is no after."
+    return "Not measured: the drill ended before there was anything to observe."
 
 
 def _flags(record: DrillRecord, before: Mapping[str, str | None]) -> tuple[Flag, ...]:
     keys = dict.fromkeys([*before, *record.changes])
     return tuple(_flag(key, before.get(key), record.changes.get(key), known=key in before) for key in keys)
+
+
+def _rung(rung: RungRecord) -> Rung:
+    changes = ", ".join(f"{key}={value}" for key, value in rung.changes.items())
+    verdict = rung.evidence.verdict
+    return Rung(rung.name, changes, str(verdict), VERDICT_WORDS[verdict], rung.evidence.reason, seconds(rung.seconds))
 
 
 def _flag(key: str, before: str | None, after: str | None, *, known: bool) -> Flag:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drill.record import RUNBOOK_ORDER, DrillRecord, Evidence
+from drill.record import RUNBOOK_ORDER, DrillRecord, Evidence, RungRecord
 from drill.report.material import Material, RawTest
 from drill.report.render import render_page, title
 from drill.report.rows import TITLES
@@ -97,6 +97,30 @@ def test_what_is_not_proven_is_listed_with_the_worst_first_and_not_called_proven
     for name in ("preflight.rehearsal", "reopen.shadow_read", "reopen.dual_write"):
         everything.entries[name].evidence = Evidence(Verdict.PASS, "every rung held")
     assert "Nothing is left open" in rendered(everything)
+
+
+def test_a_drill_that_re_opened_says_how_far_and_shows_each_rung() -> None:
+    record = green()
+    record.rungs = [RungRecord("shadow-read 10 %", {"A": "ON"}, Evidence(Verdict.PASS, "it held"), 61.0)]
+    page = rendered(record)
+    assert "Rolled back, proven, and re-opened up to shadow-read 10 %" in page
+    shown = page.partition('id="rungs"')[2].partition("</section>")[0]
+    for text in ("shadow-read 10 %", "A=ON", "it held", "1 min 01 s"):
+        assert text in shown
+    assert 'id="rungs"' not in rendered(green())
+
+
+def test_rows_that_were_not_run_for_one_reason_stand_in_one_line_apart_from_what_is_required() -> None:
+    record = with_result(Result.REFUSED)
+    for name in ("smoke.search", "smoke.chat"):
+        record.entries[name].evidence = Evidence(Verdict.NOT_RUN, "was not run")
+    listed = rendered(record).partition('id="not-proven"')[2].partition("</section>")[0]
+    lines = [re.findall(r"#row-([\w.]+)", line) for line in listed.split("<li>")[1:]]
+    assert lines == [
+        ["smoke.search", "smoke.chat"],
+        ["preflight.rehearsal"],
+        ["reopen.shadow_read", "reopen.dual_write"],
+    ]
 
 
 def test_an_absent_flag_and_an_unread_file_are_told_apart() -> None:

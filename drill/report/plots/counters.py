@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "counters"
+SLACK_S = 1.0
+"""How long the reading that ends the window may take."""
 SKIPPED = "retrieval_dual_write_skipped_total"
 
 
@@ -85,7 +87,8 @@ def _series(name: str, moments: Sequence[Moment], counter: Counter, *, new: bool
 def _moments(timeline: Timeline) -> list[Moment]:
     if timeline.settled_s is None:
         return []
-    return [moment for moment in timeline.moments if moment.at >= timeline.settled_s]
+    until = timeline.window[1] + SLACK_S if timeline.window else float("inf")  # re-opening moves what was silent
+    return [moment for moment in timeline.moments if timeline.settled_s <= moment.at <= until]
 
 
 def describe(timeline: Timeline) -> Plot | None:

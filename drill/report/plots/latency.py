@@ -8,7 +8,6 @@ from drill.report.plots import Legend, Plot
 from drill.report.plots.svg import GOOD, INSTANCES, SOFT, WARN, Canvas, milliseconds_axis
 from drill.report.text import of
 from drill.report.timeline import Timeline
-from drill.report.traffic import Traffic
 from drill.stats import quantile
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ MAX_POINTS = 400
 def describe(timeline: Timeline) -> Plot | None:
     """Say how latency was spread, or return ``None`` if nothing was measured."""
     probes = _probes(timeline)
-    before, after = _latency(timeline.before), _latency(timeline.after)
+    before, after = timeline.latency_before, timeline.latency_after
     words, legend = [], []
     if before is not None and before.samples:
         words.append(f"Before, {before.samples:,.0f} searches since the service started: {_quantiles(before)}.")
@@ -46,7 +45,7 @@ def draw(timeline: Timeline, plot: Plot) -> Plot:
     probes, slo = _probes(timeline), timeline.slo
     with canvas as figure:
         axes = figure.subplots(gridspec_kw={"left": 0.1, "right": 0.98, "bottom": 0.18, "top": 0.9})
-        sides = [(_latency(timeline.before), WARN), (_latency(timeline.after), GOOD)]
+        sides = [(timeline.latency_before, WARN), (timeline.latency_after, GOOD)]
         bounds = [1000 * bound for side, _ in sides if side for bound in side.bounds[:-1] if bound > 0]
         lows, highs = [*bounds, *probes[:1], slo.p50_ms], [*bounds, *probes[-1:], slo.p95_ms]
         milliseconds_axis(axes, "x", min(lows) / 2, max(highs) * 1.5)
@@ -66,7 +65,7 @@ def draw(timeline: Timeline, plot: Plot) -> Plot:
             align, shift = ("right", -3) if name == "P50" else ("left", 3)
             axes.annotate(
                 f"{name} at most {limit:g} ms",
-                (limit, 4),
+                (limit, share - 9),
                 xytext=(shift, 0),
                 ha=align,
                 textcoords="offset points",
@@ -79,10 +78,6 @@ def draw(timeline: Timeline, plot: Plot) -> Plot:
         axes.set_xlabel("answered within")
         axes.set_ylabel("share of searches")
     return replace(plot, svg=canvas.markup(NAME, plot.title, plot.text))
-
-
-def _latency(side: Traffic | None) -> Buckets | None:
-    return None if side is None else side.latency
 
 
 def _staircase(axes: "Axes", buckets: Buckets, colour: str, low: float) -> None:

@@ -41,6 +41,8 @@ STEPS = {
     "purge_delta": "2 purge",
     "disable_shadow_read": "3 shadow-read off",
     "force_faiss": "4 backend FAISS",
+    "reopen.shadow_read": "7 re-open shadow-read",
+    "reopen.dual_write": "7 re-open dual-write",
 }
 CHAR = 4.6
 """Points that a character of a label takes, about."""
@@ -239,12 +241,10 @@ def _availability(axes: "Axes", samples: Sequence[Sample], since: float, until: 
     edges = np.linspace(since, until, count + 1)
     total, _ = np.histogram(at, edges)
     failed, _ = np.histogram(at, edges, weights=bad)
-    seen = total > 0
-    share = np.where(seen, failed / np.maximum(total, 1), 0.0)
-    axes.bar(edges[:-1][seen], (1 - share)[seen], np.diff(edges)[seen], align="edge", color=GOOD, linewidth=0)
-    axes.bar(
-        edges[:-1][seen], share[seen], np.diff(edges)[seen], (1 - share)[seen], align="edge", color=BAD, linewidth=0
-    )
+    good = 1 - failed / np.maximum(total, 1)
+    axes.stairs(np.where(total > 0, good, np.nan), edges, fill=True, color=GOOD, linewidth=0)
+    if failed.any():
+        axes.stairs(np.where(failed > 0, 1.0, np.nan), edges, baseline=good, fill=True, color=BAD, linewidth=0)
     axes.set_ylim(0, 1)
     axes.set_yticks([0.5], ["answered"], fontsize=8)
     axes.tick_params(length=0, labelbottom=False)
