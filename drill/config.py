@@ -56,14 +56,19 @@ class Metrics:
     """Where the service's metrics are read, and its alerts."""
 
     prometheus_url: str = ""
-    """The Prometheus server whose alerts ``slo.alerts`` judges; metrics are read from the instances themselves.
+    """The Prometheus server that scrapes the instances and keeps their alerts; empty: their own pages, and no alerts.
 
     Its certificate is verified by ``service.ca_file``, which may hold several authorities.
     """
     bearer_token_env: str = ""
+    """The variable that holds the token for Prometheus and Alertmanager."""
     selector: str = ""
-    """Labels of the service's series; alerts need not carry them, so they are not asked for there."""
+    """PromQL matchers on labels of the service's targets, added to every query for metrics.
+
+    Alerts need not carry them, so they are not asked for there.
+    """
     alertmanager_url: str = ""
+    """Asked only what is silenced or inhibited; it decides nothing."""
     names: dict[str, str] = field(default_factory=dict)
 
 

@@ -191,7 +191,8 @@ def _check(config: Config) -> None:
             _check_url(name, url)
     if strangers := set(config.reopen.pilot_tenants) - set(service.tenants):
         raise UsageError(f"[reopen] pilot_tenants: {', '.join(sorted(strangers))} not among [service] tenants")
-    _check_alerts(config.slo.alerts)
+    _check_matchers("[slo] alerts", config.slo.alerts)
+    _check_matchers("[metrics] selector", config.metrics.selector)
     _check_names(config)
     _check_metric_names(config.metrics.names)
     _check_ca_file("[service]", service.ca_file)
@@ -238,12 +239,12 @@ def _check_url(name: str, url: str) -> None:
         raise UsageError(f"{name}: {problem}")
 
 
-def _check_alerts(text: str) -> None:
+def _check_matchers(name: str, text: str) -> None:
     try:
         if text:
             parse_matchers(text)
     except ValueError as problem:
-        raise UsageError(f"[slo] alerts: seen {text!r}, expected {problem}") from None
+        raise UsageError(f"{name}: seen {text!r}, expected {problem}") from None
 
 
 def _check_names(config: Config) -> None:

@@ -22,6 +22,7 @@ from drill.trace import Trace
 if TYPE_CHECKING:
     from drill.http import HttpClient
     from drill.leaks import Search
+    from drill.metrics.alertmanager import Alertmanager
     from drill.metrics.prometheus import PrometheusClient
     from drill.probe import Prober, ProbeResult
     from drill.reopen.ladder import Ladder
@@ -137,6 +138,16 @@ class Drill:
         metrics, ca_file = self.config.metrics, self.config.service.ca_file
         token = self.secret(metrics.bearer_token_env)
         return PrometheusClient(metrics.prometheus_url, token=token, ca_file=ca_file)
+
+    @cached_property
+    def alertmanager(self) -> "Alertmanager | None":
+        """The Alertmanager that explains alerts, if one is configured."""
+        from drill.metrics.alertmanager import Alertmanager
+
+        metrics, ca_file = self.config.metrics, self.config.service.ca_file
+        if not metrics.alertmanager_url:
+            return None
+        return Alertmanager(metrics.alertmanager_url, token=self.secret(metrics.bearer_token_env), ca_file=ca_file)
 
     @cached_property
     def primary(self) -> Primary | None:
@@ -286,8 +297,9 @@ class Drill:
         while not self.prober.wait(check, since, max(0.0, min(pause_s, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 return
-            reading = self.read_metrics()
-            if reading.ended - reading.began > POLL_S / 2:
+            asked = time.monotonic()
+            self.glance_at_metrics()
+            if time.monotonic() - asked > POLL_S / 2:
                 pause_s = timeout_s
 
     def open_target(self) -> "Target":
@@ -301,8 +313,8 @@ class Drill:
         return open_target(target, values, self.config.service.tenants)
 
     def close(self) -> None:
-        """Close the connections to the service and to Prometheus that were opened."""
-        for name in ("client", "prometheus"):
+        """Close the connections to the service, to Prometheus and to Alertmanager that were opened."""
+        for name in ("client", "prometheus", "alertmanager"):
             if opened := self.__dict__.get(name):
                 opened.close()
 

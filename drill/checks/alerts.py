@@ -3,13 +3,14 @@
 Asking what fires now would miss what fired and ended in between, so ``ALERTS`` is read over the whole window, with what
 fired before it taken off. All times are Prometheus' own (METRICS.md, section A5). That nothing fires proves something
 only where alerting works: the watchdog alert fires, and the rules that are meant are healthy and freshly evaluated.
-Whether somebody silenced an alert does not matter here: Prometheus says what is wrong, Alertmanager who hears of it.
+Whether somebody silenced an alert does not matter for the verdict: Prometheus says what is wrong, Alertmanager who
+hears of it. Where one is configured it is asked, and what it keeps from people is noted.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drill.context import Drill
@@ -20,6 +21,7 @@ from drill.record import Evidence, Scalar
 from drill.verdict import Verdict, worst
 
 if TYPE_CHECKING:
+    from drill.metrics.alertmanager import Alertmanager
     from drill.metrics.prometheus import AlertRule, PrometheusClient, Sample
 
 EVALUATION_WAIT_S = 5.0
@@ -98,8 +100,10 @@ def alerts(drill: Drill, window: Window) -> Evidence:
     seen = _look(client, scope, span)
     known = not slo.watchdog or bool(client.vector(_watchdog(slo.watchdog), span.before))
     watched, evaluations = _judge_watchdog(client, slo.watchdog, rules, span, known=known)
-    parts = [*_judge_seen(seen, known=known), watched, broken or _judge_rules(slo.alerts, rules, span)]
-    return _evidence(slo.alerts, scope, span, seen, parts, evaluations)
+    notes, unexplained = _notes(drill.alertmanager, seen)
+    parts = [*_judge_seen(seen, notes, known=known), watched, broken or _judge_rules(slo.alerts, rules, span)]
+    evidence = _evidence(slo.alerts, scope, span, seen, parts, evaluations)
+    return replace(evidence, detail={**evidence.detail, **_kept_quiet(notes), **unexplained})
 
 
 def _span_until_now(drill: Drill, window: Window, client: "PrometheusClient") -> Span:
@@ -145,6 +149,23 @@ def _look(client: "PrometheusClient", scope: str, span: Span) -> Seen:
     )
 
 
+def _notes(alertmanager: "Alertmanager | None", seen: Seen) -> tuple[Mapping[Alert, str], dict[str, Scalar]]:
+    """Return which of the alerts are kept from people, and by what; the second item says why that is not known."""
+    if alertmanager is None:
+        return {}, {}
+    try:
+        return alertmanager.notes(seen.fired | seen.firing | seen.pending), {}
+    except CannotMeasure as problem:
+        return {}, {"silences are not known": str(problem)}
+
+
+def _kept_quiet(notes: Mapping[Alert, str]) -> dict[str, Scalar]:
+    kinds = sorted(set(notes.values()))
+    return {
+        f"{kind} in Alertmanager": _names([alert for alert, note in notes.items() if note == kind]) for kind in kinds
+    }
+
+
 def _in_state(state: str, samples: Iterable["Sample"]) -> frozenset[Alert]:
     ours = {"__name__", "alertstate"}
     return frozenset(
@@ -154,17 +175,19 @@ def _in_state(state: str, samples: Iterable["Sample"]) -> frozenset[Alert]:
     )
 
 
-def _judge_seen(seen: Seen, *, known: bool) -> list[Part]:
+def _judge_seen(seen: Seen, notes: Mapping[Alert, str], *, known: bool) -> list[Part]:
     """Judge what fired and what is pending; ``known``: alerting worked before the rollback, so that "new" is known."""
     named = seen.named()
     parts: list[Part] = []
     for kind in ("began to fire", "fired and resolved"):
         if named[kind] and known:
-            parts.append((Verdict.FAIL, f"{kind}: {_names(named[kind])}"))
+            parts.append((Verdict.FAIL, f"{kind}: {_names(named[kind], notes)}"))
         elif named[kind]:
-            parts.append((Verdict.INCONCLUSIVE, f"it is not known whether these fired before: {_names(named[kind])}"))
+            parts.append(
+                (Verdict.INCONCLUSIVE, f"it is not known whether these fired before: {_names(named[kind], notes)}")
+            )
     if named["pending since"]:
-        parts.append((Verdict.INCONCLUSIVE, f"pending, may still fire: {_names(named['pending since'])}"))
+        parts.append((Verdict.INCONCLUSIVE, f"pending, may still fire: {_names(named['pending since'], notes)}"))
     return parts
 
 
@@ -254,13 +277,15 @@ def _evidence(
     return Evidence(final, reason, new, "<=", 0, evaluations, seconds, " alerts", detail)
 
 
-def _names(found: Iterable[Alert]) -> str:
-    return _count([dict(alert).get("alertname", "") for alert in found])
+def _names(found: Collection[Alert], notes: Mapping[Alert, str] | None = None) -> str:
+    noted = notes or {}
+    return _count([dict(alert).get("alertname", "") for alert in found], [noted.get(alert, "") for alert in found])
 
 
-def _count(names: Iterable[str]) -> str:
-    """Return names, in order, with how often each occurs."""
-    counted = Counter(_short(name) for name in names)
+def _count(names: Sequence[str], notes: Sequence[str] = ()) -> str:
+    """Return names, in order, each with what is noted of it and how often it occurs."""
+    pairs = zip(names, notes or [""] * len(names), strict=True)
+    counted = Counter(f"{_short(name)} ({note})" if note else _short(name) for name, note in pairs)
     shown = [name if count == 1 else f"{name} ({count})" for name, count in sorted(counted.items())]
     more = [f"and {len(shown) - MAX_NAMES} more"] if len(shown) > MAX_NAMES else []
     return ", ".join([*shown[:MAX_NAMES], *more])

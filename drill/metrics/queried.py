@@ -1,7 +1,7 @@
 """Metrics as Prometheus has kept them: raw samples at the times of its scrapes, subtracted here, never extrapolated.
 
-A snapshot is one scrape: of every series the sample that carries the scrape's own time, so that what is gone or stale
-is not there (METRICS.md, section 0 rules 4 and 5, and numbers 22 and 23).
+A snapshot is one scrape, so that what is gone or stale is not there (METRICS.md, section 0 rules 4 and 5, and numbers
+22 and 23).
 """
 
 import math
@@ -14,10 +14,11 @@ from statistics import median
 from typing import ClassVar
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import SUFFIXES, Names, base
-from drill.metrics.prometheus import PrometheusClient, Series
+from drill.metrics.names import Names
+from drill.metrics.pages import Families, Kept, Page, Pages, family, without_vanished
+from drill.metrics.prometheus import PrometheusClient
 from drill.metrics.scrapes import ScrapeLog, Scrapes
-from drill.metrics.selection import KEPT, SCRAPED, Selection
+from drill.metrics.selection import Selection
 from drill.metrics.snapshot import START_TIME, History, Key, Samples, Snapshot
 from drill.metrics.targets import Targets, locate
 from drill.observation import Between, Reading, SnapshotSource
@@ -30,16 +31,12 @@ MIN_INTERVALS = 4
 """Scrape intervals that a window must span (METRICS.md, number 10)."""
 JITTER = 0.02
 """Share of an interval by which scrapes may be early."""
-MIN_SCRAPED = 0.7
+MIN_SCRAPED = 0.5
 """Share of a window's scrapes that must have succeeded; what each of them says is exact whatever misses in between."""
-CHUNK = 60
-"""Samples of one series that are asked for at once: an answer has a greatest size."""
-LOOKED_AROUND_S = 300.0
-"""How old samples may be that carry times of their own."""
+REMEMBERED = 12
+"""Scrapes that are looked at for families that have gone: Prometheus describes them for ten more."""
 COUNTED = ("_total", "_count")
-
-Kept = Mapping[str, Mapping[Key, Samples]]
-"""``instance`` label -> series -> raw samples."""
+OURS = ("retrieval_", "http_requests", START_TIME)
 
 
 @dataclass
@@ -56,16 +53,13 @@ class PrometheusSource:
     waits: ClassVar[bool] = True
 
     @cached_property
-    def _names(self) -> Names:
-        return Names(self.own_names)
-
-    @cached_property
-    def _select(self) -> Selection:
-        return Selection(self.selector, self._names.own)
+    def _pages(self) -> Pages:
+        names = Names(self.own_names)
+        return Pages(self.client, Selection(self.selector, names.own), names)
 
     @cached_property
     def _log(self) -> ScrapeLog:
-        return ScrapeLog(self.client, self._select, self.tick)
+        return ScrapeLog(self.client, self._pages.select, self.tick)
 
     def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:
         """Return the newest scrape of every instance; with ``wait``, one that lies wholly after this moment."""
@@ -73,7 +67,7 @@ class PrometheusSource:
         try:
             targets, now = self._locate(instances)
             scrapes = self._log.after_now(targets) if wait else self._log.newest(targets)
-            reading = self._at(targets, scrapes, math.nan if wait else now)
+            (reading,) = self._readings(targets, scrapes, 1, math.nan if wait else now)
             return replace(reading, began=began if wait else self._log.known_since(scrapes))
         except CannotMeasure as problem:
             return _unread(instances, began, problem)
@@ -83,13 +77,13 @@ class PrometheusSource:
         began = time.monotonic()
         try:
             targets, now = self._locate(instances)
-            scrapes = self._log.newest(targets)
-            last = self._at(targets, scrapes, now)
-            back = min(count, *(len(seen) for seen in scrapes.values()))
-            cut = ({name: seen[: len(seen) - skip] for name, seen in scrapes.items()} for skip in range(1, back))
-            return [last, *(self._at(targets, earlier) for earlier in cut)][::-1]
+            readings = self._readings(targets, self._log.newest(targets), REMEMBERED, now)
         except CannotMeasure as problem:
             return [_unread(instances, began, problem)]
+        *earlier, last = readings
+        seen = {name: [one.snapshots[name] for one in earlier if name in one.snapshots] for name in last.snapshots}
+        whole = {name: without_vanished(snapshot, seen[name]) for name, snapshot in last.snapshots.items()}
+        return [*earlier[-count + 1 :], replace(last, snapshots=whole)]
 
     def least_watch_s(self) -> float:
         """Return how long a service is watched at least: with the waits before and after, a window that is enough."""
@@ -103,10 +97,10 @@ class PrometheusSource:
         targets = Targets({name: last.snapshots[name].instance for name in names})
         begin = min(first.snapshots[name].taken for name in names)
         end = max(last.snapshots[name].taken for name in names)
-        selector = self._select.counters(targets.matcher())
+        selector = self._pages.select.counters(targets.matcher())
         query = f"{selector}[{math.ceil(1000 * (end - begin)) + 1}ms] @ {end:.3f}"
         try:
-            kept = self._kept(selector, begin, end)
+            kept = self._pages.between(selector, begin, end, self._log.interval_s)
         except CannotMeasure as problem:
             return Between(unread=dict.fromkeys(names, str(problem)), query=query)
         history: dict[str, History] = {}
@@ -121,36 +115,38 @@ class PrometheusSource:
 
     def _locate(self, instances: Sequence[str]) -> tuple[Targets, float]:
         """Return the targets, and Prometheus' time."""
-        up = self.client.vector(self._select.up())
-        targets = locate(instances, up, self._select.given)
+        up = self.client.vector(self._pages.select.up())
+        targets = locate(instances, up, self._pages.select.given)
         if not targets.labels:
             raise CannotMeasure("; ".join(dict.fromkeys(targets.missing.values())))
         return targets, max(sample.timestamp for sample in up)
 
-    def _at(self, targets: Targets, scrapes: Scrapes, now: float = math.nan) -> Reading:
-        """Read every instance as the last one of ``scrapes`` saw it; one that is stale at ``now`` is not read."""
+    def _readings(self, targets: Targets, scrapes: Scrapes, count: int, now: float) -> list[Reading]:
+        """Read every instance as each of the last ``count`` scrapes saw it; what is stale at ``now`` is not read."""
+        known = Targets({name: label for name, label in targets.labels.items() if scrapes[name]})
+        back = min(count, *(len(scrapes[name]) for name in known.labels)) if known.labels else 1
+        stored, families = self._pages.stored(known, scrapes, back) if known.labels else ({}, {})
+        last = self._at(targets, scrapes, stored, families, now)
+        cut = ({name: seen[: len(seen) - skip] for name, seen in scrapes.items()} for skip in range(1, back))
+        return [last, *(self._at(targets, earlier, stored, families, math.nan) for earlier in cut)][::-1]
+
+    def _at(self, targets: Targets, scrapes: Scrapes, stored: Kept, families: Families, now: float) -> Reading:
         began = time.monotonic()
-        problems = {name: self._unfit(targets.labels[name], seen, now) for name, seen in scrapes.items()}
-        unread = {**targets.missing, **{name: problem for name, problem in problems.items() if problem}}
-        fit = Targets({name: label for name, label in targets.labels.items() if not problems[name]})
-        facts = self._facts(targets, scrapes, now)
-        if not fit.labels:
-            return Reading(began, time.monotonic(), {}, unread, facts=facts)
-        taken = {name: scrapes[name][-1][0] for name in fit.labels}
-        families, samples = self._families(fit), self._samples(fit, taken)
+        unread = dict(targets.missing)
         snapshots: dict[str, Snapshot] = {}
         doubts: dict[str, str] = {}
-        for name, label in fit.labels.items():
-            here = dict(samples.get(label, {}))
-            dropped = here.pop((SCRAPED, frozenset()), 0.0) - here.pop((KEPT, frozenset()), 0.0)
-            if problem := _not_numbers(label, here) or ("" if here else self._elsewhen(label, taken[name])):
+        for name, label in targets.labels.items():
+            if problem := self._unfit(label, scrapes[name], now):
                 unread[name] = problem
                 continue
-            registered = {**families.get(label, {}), **_implied(here)}
-            snapshots[name] = Snapshot(label, taken[name], registered, here)
-            if dropped > 0 and (doubt := self._missing(name, snapshots[name], dropped)):
+            page = self._pages.page(label, scrapes[name][-1][0], stored, families)
+            if page.problem:
+                unread[name] = page.problem
+                continue
+            snapshots[name] = page.snapshot
+            if page.dropped > 0 and (doubt := self._missing(name, page)):
                 doubts[name] = doubt
-        return Reading(began, time.monotonic(), snapshots, unread, doubts, facts)
+        return Reading(began, time.monotonic(), snapshots, unread, doubts, self._facts(targets, scrapes, now))
 
     def _unfit(self, label: str, seen: Samples, now: float) -> str:
         if not seen:
@@ -169,71 +165,17 @@ class PrometheusSource:
             facts["Prometheus' clock minus this machine's s"] = round(now - time.time(), 1)
         return facts
 
-    def _families(self, targets: Targets) -> dict[str, dict[str, str]]:
-        """Return the families that targets describe; empty where the server knows no metadata (Thanos, for one).
-
-        Then a family without samples is not known to be there, and is judged so.
-        """
-        found: dict[str, dict[str, str]] = {}
-        try:
-            for one in self.client.described(self._select.matching(targets.matcher())):
-                found.setdefault(one.instance, {})[base(one.family)] = one.kind
-        except CannotMeasure:
-            return {}
-        return {label: dict(self._names.families(families)) for label, families in found.items()}
-
-    def _samples(self, targets: Targets, taken: Mapping[str, float]) -> dict[str, dict[Key, float]]:
-        """Return the samples that carry exactly the time of each target's scrape."""
-        at = {targets.labels[name]: moment for name, moment in taken.items()}
-        last = max(taken.values())
-        found: dict[str, dict[Key, float]] = {}
-        for series in self.client.raw(self._select.everything(targets.matcher()), last - min(taken.values()), last):
-            label = series.labels.get("instance", "")
-            for moment, value in series.samples:
-                if math.isclose(moment, at[label], rel_tol=0, abs_tol=5e-4) and not math.isnan(value):
-                    found.setdefault(label, {})[self._key(series)] = value
-        return found
-
-    def _kept(self, selector: str, begin: float, end: float) -> dict[str, dict[Key, list[tuple[float, float]]]]:
-        """Return all samples between two times, asked for piece by piece."""
-        kept: dict[str, dict[Key, list[tuple[float, float]]]] = {}
-        step = CHUNK * (self._log.interval_s or 1.0)
-        since = begin
-        while since < end:
-            until = min(end, since + step)
-            for series in self.client.raw(selector, until - since, until):
-                mine = kept.setdefault(series.labels.get("instance", ""), {}).setdefault(self._key(series), [])
-                newest = mine[-1][0] if mine else -math.inf
-                mine += [(at, value) for at, value in series.samples if at > newest and math.isfinite(value)]
-            since = until
-        return kept
-
-    def _key(self, series: Series) -> Key:
-        """Return the series by its name and labels on the service's own page: what Prometheus has added is left out."""
-        labels = {label: text for label, text in series.labels.items() if label not in {"__name__", "instance", "job"}}
-        return self._names.sample(series.labels.get("__name__", "")), frozenset(labels.items())
-
-    def _elsewhen(self, label: str, at: float) -> str:
-        """Say why a scrape that went well brought nothing of ours, if it is for the service's own timestamps."""
-        selector = self._select.alive(Targets({label: label}).matcher())
-        found = [series.samples[-1][0] for series in self.client.raw(selector, LOOKED_AROUND_S)]
-        if not found:
-            return ""
-        return (
-            f"the newest samples of {label} are {at - max(found):.0f} s older than their scrape: the service exposes "
-            "times of its own; set honor_timestamps: false in Prometheus"
-        )
-
-    def _missing(self, name: str, seen: Snapshot, dropped: float) -> str:
+    def _missing(self, name: str, page: Page) -> str:
         """Say which series that are judged Prometheus was told to drop, by a look at the page itself."""
-        drops = f"Prometheus drops {dropped:g} samples of each scrape of {seen.instance} (metric_relabel_configs)"
+        label = page.snapshot.instance
+        drops = f"Prometheus drops {page.dropped:g} samples of each scrape of {label} (metric_relabel_configs)"
         try:
-            page = self.direct.snapshot(name)
+            direct = self.direct.snapshot(name)
         except CannotMeasure:
             return f"{drops}, and its page could not be read to see which"
-        ours = {sample for sample, _ in page.samples if sample.startswith(("retrieval_", "http_requests", START_TIME))}
-        lost = ours - {sample for sample, _ in seen.samples}
-        families = sorted({_family(sample) for sample in lost})
+        ours = {sample for sample, _ in direct.samples if sample.startswith(OURS)}
+        lost = ours - {sample for sample, _ in page.snapshot.samples}
+        families = sorted({family(sample) for sample in lost})
         return f"{drops}, among them {', '.join(families)}" if lost else ""
 
     def _thin(self, label: str, mine: Mapping[Key, Samples], seconds: float) -> str:
@@ -256,7 +198,7 @@ def _unread(instances: Sequence[str], began: float, problem: CannotMeasure) -> R
 
 
 def _inside(seen: Samples, since: float, until: float) -> Samples:
-    return [(at, value) for at, value in seen if since + 5e-4 < at <= until + 5e-4]
+    return [(at, value) for at, value in seen if since + 5e-4 < at <= until + 5e-4 and math.isfinite(value)]
 
 
 def _history(mine: Mapping[Key, Samples], start: float | None) -> History:
@@ -265,16 +207,3 @@ def _history(mine: Mapping[Key, Samples], start: float | None) -> History:
     seen_since = [(0.0, start), *starts] if start is not None else list(starts)
     reborn = [at for (_, old), (at, new) in pairwise(seen_since) if new != old]
     return History({key: seen for key, seen in mine.items() if key[0].endswith(COUNTED) and seen}, reborn)
-
-
-def _not_numbers(label: str, here: Mapping[Key, float]) -> str:
-    wrong = any(name.endswith((*COUNTED, "_bucket")) and not math.isfinite(value) for (name, _), value in here.items())
-    return f"metrics of {label}: a counter that is not a number; expected Prometheus metrics" if wrong else ""
-
-
-def _implied(here: Mapping[Key, float]) -> dict[str, str]:
-    return {family: "unknown" for name, _ in here for family in (base(name), _family(name))}
-
-
-def _family(sample: str) -> str:
-    return sample.removesuffix(next(suffix for suffix in SUFFIXES if sample.endswith(suffix)))

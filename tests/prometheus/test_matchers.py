@@ -71,3 +71,8 @@ def test_a_list_is_written_anew_for_the_query(text: str, query: str) -> None:
 def test_what_is_no_matcher_list_is_a_usage_error_that_names_the_key(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match=r"\[slo\] alerts: seen .*, expected"):
         make_drill(tmp_path, toml=f"[slo]\nalerts = '''{text}'''")
+
+
+def test_a_selector_that_is_no_matcher_list_is_a_usage_error_that_names_the_key(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\[metrics\] selector: seen .*, expected"):
+        make_drill(tmp_path, toml="[metrics]\nselector = 'job=retrieval'")
