@@ -127,6 +127,7 @@ def test_each_instance_is_judged_on_its_own(world: World, tmp_path: Path, drills
     }
 
 
+@pytest.mark.long
 def test_an_instance_that_got_no_traffic_is_named(world: World, tmp_path: Path, drills: list[Drill]) -> None:
     drill = world.drill(tmp_path, 'job="pair"', "a", "b")
     drills.append(drill)
@@ -135,6 +136,7 @@ def test_an_instance_that_got_no_traffic_is_named(world: World, tmp_path: Path, 
     assert world.exporters["b"].target in said
 
 
+@pytest.mark.long
 def test_pods_under_other_names_are_judged_by_those(world: World, tmp_path: Path, drills: list[Drill]) -> None:
     pods = [world.exporters["pod_1"], world.exporters["pod_2"]]
     drill = world.drill(tmp_path, 'job="pods"', "pod_1", "pod_2")
@@ -177,6 +179,7 @@ def test_what_cannot_be_told_apart_or_read_is_an_error_in_words(
     assert said in reason
 
 
+@pytest.mark.long
 def test_duplicates_are_no_matter_where_the_selector_picks_one_job(
     world: World, tmp_path: Path, drills: list[Drill]
 ) -> None:
@@ -200,6 +203,7 @@ def test_metrics_that_prometheus_was_told_to_drop_are_not_silent(
     assert preflight.metrics(drill).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.long
 def test_other_metrics_may_be_dropped(world: World, tmp_path: Path, drills: list[Drill]) -> None:
     drill = world.drill(tmp_path, 'job="unrelated"', "unrelated")
     drills.append(drill)
@@ -217,6 +221,7 @@ def test_a_window_of_fewer_than_four_scrapes_says_how_long_it_must_be(
     assert drill.source.least_watch_s() == pytest.approx(4.5, abs=0.5)
 
 
+@pytest.mark.long
 def test_a_failed_scrape_now_and_then_is_no_matter_but_most_of_them_are(
     world: World, tmp_path: Path, drills: list[Drill]
 ) -> None:
@@ -266,6 +271,7 @@ def test_a_family_that_has_just_gone_is_not_there_though_prometheus_still_descri
     assert "does not expose retrieval_requests_total" in evidence.reason
 
 
+@pytest.mark.long
 def test_several_workers_behind_one_address_are_not_judged(world: World, tmp_path: Path, drills: list[Drill]) -> None:
     exporter = world.exporters["b"]
     drill = world.drill(tmp_path, 'job="pair"', "b")
