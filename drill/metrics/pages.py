@@ -64,7 +64,7 @@ class Pages:
     def page(self, label: str, at: float, stored: Kept, families: Families) -> Page:
         """Return the page of one target as the scrape at ``at`` has stored it."""
         here = {key: value for key, seen in stored.get(label, {}).items() if (value := _at(seen, at)) is not None}
-        dropped = here.pop((SCRAPED, frozenset()), 0.0) - here.pop((KEPT, frozenset()), 0.0)
+        dropped = _taken(here, SCRAPED) - _taken(here, KEPT)
         registered = {**families.get(label, {}), **{name: "unknown" for key in here for name in _implied(key[0])}}
         snapshot = Snapshot(label, at, registered, {key: v for key, v in here.items() if not math.isnan(v)})
         wrong = any(name.endswith(COUNTS) and not math.isfinite(value) for (name, _), value in here.items())
@@ -77,8 +77,9 @@ class Pages:
     def _add(self, kept: Kept, selector: str, since: float, until: float) -> None:
         for series in self.client.raw(selector, until - since, until):
             mine = kept.setdefault(series.labels.get("instance", ""), {}).setdefault(self._key(series), [])
-            newest = mine[-1][0] if mine else -math.inf
-            mine += [(at, value) for at, value in series.samples if at > newest]
+            known = {at for at, _ in mine}
+            mine += [(at, value) for at, value in series.samples if at not in known]
+            mine.sort()
 
     def _described(self, targets: Targets) -> Families:
         """Return the families that targets describe; none where the server knows no metadata (Thanos, for one).
@@ -105,8 +106,8 @@ class Pages:
         if not found:
             return ""
         return (
-            f"the newest samples of {label} are {at - max(found):.0f} s older than their scrape: the service exposes "
-            "times of its own; set honor_timestamps: false in Prometheus"
+            f"the newest samples of {label} are {at - max(found):.0f} s older than its newest scrape: the service "
+            "exposes times of its own; set honor_timestamps: false in Prometheus"
         )
 
 
@@ -125,6 +126,11 @@ def without_vanished(last: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
     lost = {implied for name in gone for implied in _implied(name)}
     kept = {name: kind for name, kind in last.families.items() if name not in lost}
     return Snapshot(last.instance, last.taken, kept, last.samples)
+
+
+def _taken(here: dict[Key, float], name: str) -> float:
+    """Take the samples of that name out, whatever labels the target has, and return their sum."""
+    return sum(here.pop(key) for key in [key for key in here if key[0] == name])
 
 
 def _implied(sample: str) -> set[str]:

@@ -6,6 +6,7 @@ A snapshot is one scrape, so that what is gone or stale is not there (METRICS.md
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +17,8 @@ from typing import ClassVar
 from drill.errors import CannotMeasure
 from drill.metrics.names import Names
 from drill.metrics.pages import Families, Kept, Page, Pages, family, without_vanished
-from drill.metrics.prometheus import PrometheusClient
-from drill.metrics.scrapes import ScrapeLog, Scrapes
+from drill.metrics.prometheus import PrometheusClient, Sample
+from drill.metrics.scrapes import LOOK_BACK_S, ScrapeLog, Scrapes
 from drill.metrics.selection import Selection
 from drill.metrics.snapshot import START_TIME, History, Key, Samples, Snapshot
 from drill.metrics.targets import Targets, locate
@@ -116,10 +117,24 @@ class PrometheusSource:
     def _locate(self, instances: Sequence[str]) -> tuple[Targets, float]:
         """Return the targets, and Prometheus' time."""
         up = self.client.vector(self._pages.select.up())
-        targets = locate(instances, up, self._pages.select.given)
+        now = max((sample.timestamp for sample in up), default=0.0)
+        targets = locate(instances, self._without_remains(up, now), self._pages.select.given)
         if not targets.labels:
             raise CannotMeasure("; ".join(dict.fromkeys(targets.missing.values())))
-        return targets, max(sample.timestamp for sample in up)
+        return targets, now
+
+    def _without_remains(self, up: Sequence[Sample], now: float) -> list[Sample]:
+        """Return the targets without those that are scraped no more, where another one has their name.
+
+        A job that is removed leaves no mark of its end, and is found for five minutes more.
+        """
+        counted = Counter(sample.labels.get("instance", "") for sample in up)
+        twice = {label: label for label, count in counted.items() if count > 1}
+        if not twice:
+            return list(up)
+        found = self.client.raw(self._pages.select.up(Targets(twice).matcher()), LOOK_BACK_S)
+        gone = [series.labels for series in found if _stopped(series.samples, now)]
+        return [sample for sample in up if sample.labels not in gone]
 
     def _readings(self, targets: Targets, scrapes: Scrapes, count: int, now: float) -> list[Reading]:
         """Read every instance as each of the last ``count`` scrapes saw it; what is stale at ``now`` is not read."""
@@ -195,6 +210,11 @@ class PrometheusSource:
 
 def _unread(instances: Sequence[str], began: float, problem: CannotMeasure) -> Reading:
     return Reading(began, time.monotonic(), {}, dict.fromkeys(instances, str(problem)))
+
+
+def _stopped(seen: Samples, now: float) -> bool:
+    gaps = [b - a for (a, _), (b, _) in pairwise(seen)]
+    return now - seen[-1][0] > max(STALE_INTERVALS * median(gaps), STALE_S) if gaps else False
 
 
 def _inside(seen: Samples, since: float, until: float) -> Samples:

@@ -47,8 +47,10 @@ class ScrapeLog:
         asked = time.monotonic()
         span = 10 * self.interval_s + WAIT_S if self.interval_s else LOOK_BACK_S
         found = self._client.raw(self._select.up(targets.matcher()), span)
-        by_label = {series.labels.get("instance", ""): series.samples for series in found}
-        scrapes = {name: by_label.get(label, ()) for name, label in targets.labels.items()}
+        by_label: dict[str, set[tuple[float, float]]] = {}
+        for series in found:  # several, where labels of the target have changed meanwhile
+            by_label.setdefault(series.labels.get("instance", ""), set()).update(series.samples)
+        scrapes = {name: sorted(by_label.get(label, ())) for name, label in targets.labels.items()}
         gaps = [b - a for seen in scrapes.values() for (a, _), (b, _) in pairwise(seen)]
         self.interval_s = round(median(gaps), 3) if gaps else self.interval_s
         newest = {name: seen[-1][0] for name, seen in scrapes.items() if seen}

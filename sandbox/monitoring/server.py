@@ -127,7 +127,9 @@ class Monitoring:
 
     def _run_prometheus(self) -> None:
         data = f"--storage.tsdb.path={self._folder / 'data'}"
-        self._run(PROMETHEUS, data, "--web.enable-lifecycle", "--storage.tsdb.retention.time=6h")
+        # A job that is removed leaves no mark of its end: for so long it would still be found.
+        look_back = "--query.lookback-delta=5s"
+        self._run(PROMETHEUS, data, look_back, "--web.enable-lifecycle", "--storage.tsdb.retention.time=6h")
 
     def _run(self, program: str, *options: str) -> None:
         port = self._port if program == PROMETHEUS else self._alert_port

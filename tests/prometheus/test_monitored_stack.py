@@ -42,7 +42,7 @@ EXPECTED: dict[str, tuple[int, set[str], str]] = {
     "wrong_job": (10, AWAY, "no target with"),
     "duplicate_job": (10, AWAY, "more than once"),
     "metric_relabel_drop": (10, {"preflight.metrics"}, "metric_relabel_configs"),
-    "clock_90s_off": (10, AWAY, "90 s older than their scrape"),
+    "clock_90s_off": (10, AWAY, "older than its newest scrape"),
     "alert_firing": (1, {"slo.alerts"}, "began to fire: RetrievalCustomerImpact"),
     "alert_fired_before": (0, set(), ""),
     "alert_pending": (10, {"slo.alerts"}, "pending, may still fire: RetrievalCustomerImpact"),

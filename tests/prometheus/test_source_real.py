@@ -155,7 +155,7 @@ def test_pods_under_other_names_are_judged_by_those(world: World, tmp_path: Path
         ('job="pair"', ("a", "pod_1"), "does not scrape"),
         ('job="pods"', ("pod_1",), "2 targets"),
         ('job="down"', ("down",), "up = 0"),
-        ('job="own_times"', ("own_times",), "90 s older than their scrape"),
+        ('job="own_times"', ("own_times",), "90 s older than its newest scrape"),
     ],
 )
 def test_what_cannot_be_told_apart_or_read_is_an_error_in_words(
