@@ -38,6 +38,8 @@ class ProbeResult:
     ok: bool
     error: str
     """What was wrong, in a few words; empty if nothing."""
+    late_s: float = 0.0
+    """How much later than it was due the drill's own machine came to send it."""
 
 
 class Prober:
@@ -107,11 +109,12 @@ class Prober:
             due += 1 / self.rate
 
     def _ask(self, ask: Ask, due: float) -> None:
+        late_s = max(0.0, time.monotonic() - due)
         try:
             body = {"query": ask.query, "top_k": self._top_k, "tenant": ask.tenant}
             reply = self._client.post(ask.instance + self._path, body)
             error = wrong_answer(reply)
-            self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error))
+            self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error, late_s))
         finally:
             self._free.release()
 

@@ -57,7 +57,7 @@ def _faults(folder: Path, source: str, only: list[str]) -> int:
 
 def _line(outcome: Outcome) -> str:
     shown = ", ".join(f"{row} {verdict}" for row, verdict in outcome.seen.items()) or "green"
-    fits = "" if outcome.ok else f"\\n    DOES NOT FIT: {'; '.join(outcome.problems)}"
+    fits = "" if outcome.ok else f"\n    DOES NOT FIT: {'; '.join(outcome.problems)}"
     expected = ", ".join(outcome.expected) or "green"
     return f"{outcome.fault:<30} {outcome.source:<11} {outcome.seconds:7.1f}  {expected} -> {shown}{fits}"
 

@@ -48,7 +48,7 @@ class Bench:
         here = self.folder / f"drill-{self._drills}"
         desk = Desk(self.stack.env_file, here / "artifacts", here / "reports")
         began = time.monotonic()
-        ran = desk.drill("--apply", *options, timeout_s=400, **{**QUICK, **environ})
+        ran = desk.drill("--apply", *options, timeout_s=900, **{**QUICK, **environ})
         return ran, time.monotonic() - began
 
 

@@ -1,16 +1,15 @@
 """Every fault against the drill."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from matrix.bench import Bench, seen
 from matrix.outcome import Outcome, judge
 from sandbox.faults.expected import EXPECTED
 
 
-def named(source: str, only: Iterable[str] = ()) -> list[str]:
-    """Return the faults that can be told by ``source``, or those of ``only``."""
-    wanted = set(only) or set(EXPECTED)
-    return [name for name, expected in EXPECTED.items() if name in wanted and expected.only in {"", source}]
+def named(source: str, only: Sequence[str] = ()) -> list[str]:
+    """Return the faults that can be told by ``source``, or those of ``only`` in their order."""
+    return [name for name in only or EXPECTED if EXPECTED[name].only in {"", source}]
 
 
 def try_all(bench: Bench, source: str, names: Iterable[str]) -> Iterator[Outcome]:

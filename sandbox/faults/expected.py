@@ -193,7 +193,14 @@ EXPECTED: dict[str, Expected] = {
     "zero_vectors": _red("a zero vector", "smoke.embed").on(1),
     "constant_vectors": _red("two different texts have the same vector", "smoke.embed").on(1),
     "wrong_dimension": _red("vectors of another dimension than the index", "smoke.embed").on(1),
-    "embed_errors": _red("embed fails", "smoke.embed", also={"post.endpoints": "embed is one of the endpoints"}).on(1),
+    "embed_errors": _red(
+        "embed fails",
+        "smoke.embed",
+        also={
+            "post.endpoints": "embed is one of the endpoints",
+            "slo.errors": "the drill's own requests are counted too",
+        },
+    ).on(1),
     "chat_errors": _red(
         "chat fails while search is well", "smoke.chat", also={"slo.errors": "users' chats fail too"}
     ).on(1),
@@ -217,6 +224,7 @@ EXPECTED: dict[str, Expected] = {
         "errors that begin after the first look are seen in the observation window",
         "slo.errors",
         verdict=f"{FAIL} {OPEN}",
+        also={"smoke.search": "it may be late enough to meet them", "smoke.chat": "it may be late enough to meet them"},
     ),
     "slow_median": _red("the median is above the SLO", "slo.latency"),
     "slow_tail": _red(

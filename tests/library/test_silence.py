@@ -14,7 +14,7 @@ from drill.metrics.snapshot import Delta
 from drill.observation import Window
 from drill.record import Evidence
 from drill.verdict import Verdict
-from tests.library.world import A, B, make_drill, probes, served, snapshot, window
+from tests.library.world import A, B, make_drill, probes, reading, served, snapshot, window
 
 FAISS = "retrieval_requests_total{backend=faiss}"
 Judge = Callable[[Drill, Window], Evidence]
@@ -296,6 +296,20 @@ def test_a_window_of_less_than_a_second_allows_what_a_second_does(
 def test_the_outbox_must_not_grow(drill: Drill, before: float, after: float, verdict: Verdict) -> None:
     box = "retrieval_dual_write_outbox_size"
     seen = window([snapshot(A, {FAISS: 0, box: before})], [snapshot(A, {FAISS: 20, box: after})], probes(20))
+    assert circuit_open(drill, seen).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("at", "then", "verdict"),
+    [(7.0, 5, Verdict.PASS), (15.0, 5, Verdict.PASS), (15.1, 5, Verdict.FAIL), (7.0, 4, Verdict.FAIL)],
+)
+def test_an_outbox_that_is_taken_up_in_the_first_half_does_not_grow(
+    drill: Drill, at: float, then: float, verdict: Verdict
+) -> None:
+    box = "retrieval_dual_write_outbox_size"
+    drill.trace.keep(reading(-1.0, snapshot(A, {box: 9})))
+    drill.trace.keep(reading(at, snapshot(A, {box: then})))
+    seen = window([snapshot(A, {FAISS: 0, box: 0})], [snapshot(A, {FAISS: 20, box: 5})], probes(20))
     assert circuit_open(drill, seen).verdict is verdict
 
 

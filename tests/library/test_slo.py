@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -281,6 +282,15 @@ def test_a_tail_that_grows_alone_fails_too(drill: Drill) -> None:
     evidence = stable(drill, STEADY[:150] + late)
     assert evidence.verdict is Verdict.FAIL
     assert evidence.reason.startswith("P95")
+
+
+@pytest.mark.parametrize(("late_s", "verdict"), [(0.0, Verdict.FAIL), (0.004, Verdict.FAIL), (0.006, Verdict.PASS)])
+def test_where_the_drill_s_own_machine_is_late_its_delay_is_no_growth(
+    drill: Drill, late_s: float, verdict: Verdict
+) -> None:
+    asked = probes(300, latency_s=[0.05] * 150 + [0.1] * 150)
+    delayed = Probes([replace(one, late_s=late_s if n >= 150 else 1.0) for n, one in enumerate(asked.found)])
+    assert primary_latency(with_probes(drill, delayed), served(count=300)).verdict is verdict
 
 
 def test_one_stall_in_the_later_half_is_no_growth(drill: Drill) -> None:
