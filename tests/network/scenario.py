@@ -44,8 +44,10 @@ max_p95_ratio = 100
 alerts = '{alerts}'
 [metrics]
 prometheus_url = "{prometheus}"
+"""
+TARGET = """\
 [target]
-kind = "{kind}"
+kind = "pgvector"
 dsn_env = "TARGET_DSN"
 connect_timeout_s = 3
 """
@@ -165,9 +167,8 @@ def run(folder: Path, dead: Mapping[str, str]) -> dict[str, Any]:
             ca_file=scenario.ca_file,
             prometheus=prometheus,
             alerts='severity="page"' if prometheus else "",
-            kind="pgvector" if dsn else "",
         )
-        (folder / "drill.toml").write_text(text)
+        (folder / "drill.toml").write_text(text + (TARGET if dsn else ""))
         desk = Desk(scenario.env_file, folder / "artifacts", folder / "reports")
         command = desk.command("--apply", "--purge", "auto" if dsn else "off")
         measured = _measured(command, desk, {**os.environ, "TARGET_DSN": dsn})

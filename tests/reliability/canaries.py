@@ -60,6 +60,7 @@ auth_token_env = "SERVICE_TOKEN"
 chat_path = "/chat"
 chat_body = {{message = "cnrConfig3v, born 1970-01-01"}}
 [target]
+kind = "pgvector"
 dsn_env = "TARGET_DSN"
 """
 

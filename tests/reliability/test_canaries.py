@@ -142,7 +142,7 @@ def test_a_connection_string_that_psycopg_would_quote_is_not_shown(planted: Plan
     planted.desk.env_file.write_text(f"{env[:begin]}TARGET_DSN={dsn}\n")
     make_faiss(planted.desk.env_file.parent)
     toml = planted.desk.env_file.with_name("drill.toml")
-    toml.write_text(toml.read_text() + 'kind = "pgvector"\n[primary]\npath = "faiss"\n')
+    toml.write_text(toml.read_text() + '[primary]\npath = "faiss"\n')
     ran = loud(planted, "--dry-run", "--purge", "auto")
     assert ran.verdicts["purge_delta"] == "error", ran
     assert "target pgvector" in ran.reason("purge_delta")
