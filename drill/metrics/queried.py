@@ -83,7 +83,10 @@ class PrometheusSource:
             return [_unread(instances, began, problem)]
         *earlier, last = readings
         seen = {name: [one.snapshots[name] for one in earlier if name in one.snapshots] for name in last.snapshots}
-        whole = {name: without_vanished(snapshot, seen[name]) for name, snapshot in last.snapshots.items()}
+        whole = {
+            name: snapshot if name in last.doubts else without_vanished(snapshot, seen[name])
+            for name, snapshot in last.snapshots.items()
+        }
         return [*earlier[-count + 1 :], replace(last, snapshots=whole)]
 
     def least_watch_s(self) -> float:
