@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
 from drill.context import Drill
+from drill.envfile import EnvWriteFailed
 from drill.errors import Refused
 from drill.observation import Window
 from drill.record import Evidence, RungRecord, Scalar
@@ -110,8 +111,8 @@ class Ladder:
         try:
             if problem := self._take(rung):
                 return Evidence(Verdict.FAIL, problem)
-        except Refused as refusal:
-            return Evidence(Verdict.FAIL, str(refusal))
+        except (Refused, EnvWriteFailed) as problem:
+            return Evidence(Verdict.FAIL, str(problem))
         probes = PROOF_PROBES * len(self.drill.service.instances)
         self.drill.gather(PROOF_S, max(probes, probes_for(self.drill, rung, PROOF_READS)), f"proving {rung.name}")
         window = self.drill.window(self.drill.read_metrics())
