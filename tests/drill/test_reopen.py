@@ -1,12 +1,17 @@
 """Step 7 on the embedded stack: the whole ladder, and every way in which a rung turns out bad."""
 
+import json
+import os
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.stack import Stack
-from tests.drill.harness import Desk, Ran
+from tests.drill.harness import QUICK as SHORT
+from tests.drill.harness import ROOT, Desk, Ran
 
 HOLD = {"DRILL_REOPEN__HOLD_S": "10", "DRILL_TARGET__STATEMENT_TIMEOUT_S": "10"}
 EXPECTED = {
@@ -93,3 +98,30 @@ def test_a_replay_that_loses_documents_is_red_and_no_rung_is_climbed(tmp_path: P
         ran.expect(1)
         assert "some were lost" in ran.reason("reopen.shadow_read"), repr(ran)
         assert ran.entry["changes"] == {}
+
+
+def edits(artifacts: Path) -> int:
+    """Return how many edits of the env file the newest drill has carried out."""
+    logs = sorted((artifacts / "drills").glob("*/events.ndjson"), key=lambda path: path.stat().st_mtime)
+    lines = [json.loads(line) for line in logs[-1].read_text().splitlines()] if logs else []
+    return sum(line["kind"] == "done" and line.get("action") == "set_flags" for line in lines)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rung", [1, 2, 3])
+def test_a_drill_that_is_killed_on_a_rung_is_finished_by_the_next_one_in_a_proven_state(
+    healed: Stack, tmp_path: Path, rung: int
+) -> None:
+    desk = Desk(healed.env_file, tmp_path / "artifacts", tmp_path / "reports")
+    env = {**os.environ, **SHORT, **HOLD}
+    with subprocess.Popen(desk.command("--apply", "--reopen"), cwd=ROOT, env=env, stdout=subprocess.DEVNULL) as drill:
+        deadline = time.monotonic() + 200
+        while edits(desk.artifacts) < 1 + rung:
+            assert drill.poll() is None, "the drill ended before it reached the rung"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        drill.kill()
+    again = desk.drill("--apply")
+    again.expect(0)
+    assert flags(healed)["FF_RETRIEVAL_DUAL_WRITE"] == flags(healed)["FF_RETRIEVAL_SHADOW_READ"] == "OFF"
+    assert again.entries[0]["result"] == "interrupted"
