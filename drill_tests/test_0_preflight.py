@@ -26,21 +26,21 @@ def test_faiss(drill: Row) -> None:
 
 
 @row("preflight.service", order=4)
-@pytest.mark.usefixtures("flags_on_disk")
+@pytest.mark.usefixtures("probed")
 def test_service(drill: Row) -> None:
     """Every instance is healthy and has the endpoints; in an incident the flags are on disk before this is asked."""
     drill.check(preflight.service)
 
 
 @row("preflight.metrics", order=5)
-@pytest.mark.usefixtures("flags_on_disk")
+@pytest.mark.usefixtures("probed")
 def test_metrics(drill: Row) -> None:
     """The metrics that this drill judges by exist on every instance, each of one living process."""
     drill.check(preflight.metrics)
 
 
 @row("preflight.rehearsal", order=6)
-@pytest.mark.usefixtures("flags_on_disk")
+@pytest.mark.usefixtures("probed")
 def test_rehearsal(drill: Row) -> None:
     """In a dry-run: a throw-away instance comes up on the new env file, answers from FAISS, and stops."""
     drill.check(rehearse)
