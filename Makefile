@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TARGETS := $(VENV)/.targets
 KINDS := qdrant weaviate elasticsearch opensearch pinecone milvus
 
-.PHONY: drill drill-full test test-all lint format bench matrix mutation screenshots lock clean
+.PHONY: drill drill-full test test-all lint format bench bench-purge matrix mutation screenshots lock clean
 
 drill: $(READY)  ## roll the embedded stack back, from an incident to FAISS-only
 	$(BIN)/pytest drill_tests --sandbox --apply --reason "make drill"
@@ -40,6 +40,9 @@ mutation: $(READY)  ## break the checks in every small way: a test must notice e
 
 screenshots: $(READY)  ## the pictures of the docs, each of a real drill
 	$(BIN)/python -m tests.browser.screenshots
+
+bench-purge: $(READY)  ## comparing, scanning and purging at size, as ratios to the bare engine and driver
+	$(BIN)/python -m bench.purge
 
 lock: $(READY)  ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --upgrade --extra sandbox --extra dask --extra dev --generate-hashes --allow-unsafe --strip-extras \

@@ -1,7 +1,13 @@
-"""Delete the documents of a plan, batch by batch, each quarantined first."""
+"""Delete the documents of a plan, batch by batch, each quarantined first.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+While a part is written to the disk, the next batch is read from the target: nothing else overlaps. All calls of the
+target are made by one thread, all writes of the quarantine by another, and a batch is deleted only when its part is
+there.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from drill.purge.budget import Budget
 from drill.purge.compare import blocks
@@ -19,6 +25,29 @@ class Tally:
     purged: int = 0
     skipped: int = 0
 
+    @property
+    def done(self) -> int:
+        """Documents that need no more work."""
+        return self.purged + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Documents as they were exported; ``part`` is their quarantine, on the disk when it has a result."""
+
+    tenant: str
+    number: int
+    rows: Sequence[Row]
+    part: "Future[Part]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """A batch whose delete was looked at: ``gone`` of it is not on the target any more."""
+
+    batch: _Batch
+    gone: Collection[Row]
+
 
 @dataclass(slots=True)
 class BatchPurge:
@@ -32,23 +61,33 @@ class BatchPurge:
     batch: int
     progress: Callable[[str], None]
     tally: Tally
+    _writer: ThreadPoolExecutor = field(init=False)
+    _quarantined: _Batch | None = field(default=None, init=False)
+    """Being written, or written and not deleted yet."""
+    _deleted: _Deleted | None = field(default=None, init=False)
+    """Deleted, and not confirmed in the quarantine yet."""
 
     def carry_out(self, plan: Delta) -> None:
         """Delete what ``plan`` condemns. Raises OverBudget, TargetUnavailable, PrimaryUnreadable, OSError (no room)."""
         progress = Progress(self.progress, "purge", plan.doomed)
-        before = self.tally.purged + self.tally.skipped
-        for tenant in plan.tenants:
-            if tenant.doomed:
-                self._tenant(tenant, progress, before)
+        before = self.tally.done
+        with ThreadPoolExecutor(1, thread_name_prefix="quarantine") as self._writer:
+            try:
+                for tenant in plan.tenants:
+                    if tenant.doomed:
+                        self._tenant(tenant, progress, before)
+                self._delete_quarantined()
+            finally:
+                self._confirm_deleted()
+        progress.add(self.tally.done - before - progress.done)
 
     def _tenant(self, tenant: TenantDelta, progress: Progress, before: int) -> None:
         seen = tenant.version
         for block in blocks(tenant):
             seen, doomed = self._still_doomed(tenant.tenant, block, seen)
             for start in range(0, len(doomed), self.batch):
-                self.budget.check()
                 self._one(tenant.tenant, doomed[start : start + self.batch])
-                progress.add(self.tally.purged + self.tally.skipped - before - progress.done)
+                progress.add(self.tally.done - before - progress.done)
 
     def _still_doomed(self, tenant: str, block: list[Pair], seen: str) -> tuple[str, list[Pair]]:
         """Spare what FAISS holds by now with the content the target has; looked up only if FAISS has a new snapshot."""
@@ -61,31 +100,55 @@ class BatchPurge:
         return version, doomed
 
     def _one(self, tenant: str, pairs: Sequence[Pair]) -> None:
-        condemned = set(pairs)
-        rows = [row for row in self.target.export(tenant, [key for key, _ in pairs]) if row.pair in condemned]
+        """Export a batch, finish the one before, whatever becomes of the export, and have this one written."""
+        try:
+            self.budget.check()
+            condemned = set(pairs)
+            rows = [row for row in self.target.export(tenant, [key for key, _ in pairs]) if row.pair in condemned]
+        finally:
+            self._delete_quarantined()
         self.tally.skipped += len(condemned) - len({row.pair for row in rows})
         self.tally.batches += 1
-        if not rows:
-            return
-        self.events.event("purge_quarantine", tenant=tenant, batch=self.tally.batches, documents=len(rows))
-        part = self.quarantine.put(tenant, rows)
-        self.events.event(
-            "purge_delete", tenant=tenant, batch=self.tally.batches, part=part.path.name, sha256=part.sha256
-        )
-        gone = self._delete(tenant, rows, part)
-        self.events.event("purge_deleted", tenant=tenant, batch=self.tally.batches, documents=gone)
+        if rows:
+            number, deleted = self.tally.batches, self._deleted
+            self._deleted = None
+            part = self._writer.submit(self._write, tenant, number, rows, deleted)
+            self._quarantined = _Batch(tenant, number, rows, part)
 
-    def _delete(self, tenant: str, rows: Sequence[Row], part: Part) -> int:
-        """Delete ``rows`` as they were exported and keep in the part what is gone.
+    def _write(self, tenant: str, number: int, rows: Sequence[Row], before: _Deleted | None) -> Part:
+        """Confirm the batch ``before`` and put ``rows`` into the quarantine, durably."""
+        if before is not None:
+            self._confirm(before)
+        self.events.event("purge_quarantine", tenant=tenant, batch=number, documents=len(rows))
+        return self.quarantine.put(tenant, rows)
+
+    def _delete_quarantined(self) -> None:
+        """Delete the batch whose part is on the disk now, as it was exported, and look what is gone.
 
         Not gone: what is still there unchanged, and what was written anew before it could be deleted.
         """
-        claimed = self.target.delete(tenant, [row.pair for row in rows])
+        batch, self._quarantined = self._quarantined, None
+        if batch is None:
+            return
+        part = batch.part.result()
+        facts = {"part": part.path.name, "sha256": part.sha256}
+        self.events.event("purge_delete", tenant=batch.tenant, batch=batch.number, **facts)
+        claimed = self.target.delete(batch.tenant, [row.pair for row in batch.rows])
         self.target.flush()
-        there = self.target.present(tenant, [row.id for row in rows])
+        there = self.target.present(batch.tenant, [row.id for row in batch.rows])
         rewritten = {key for key, _ in there} - claimed
-        gone = [row for row in rows if row.pair not in there and row.id not in rewritten]
-        self.quarantine.confirm(part, rows, gone)
+        gone = [row for row in batch.rows if row.pair not in there and row.id not in rewritten]
+        self._deleted = _Deleted(batch, gone)
         self.tally.purged += len(gone)
-        self.tally.skipped += len(rows) - len(gone)
-        return len(gone)
+        self.tally.skipped += len(batch.rows) - len(gone)
+
+    def _confirm_deleted(self) -> None:
+        deleted, self._deleted = self._deleted, None
+        if deleted is not None:
+            self._confirm(deleted)
+
+    def _confirm(self, deleted: _Deleted) -> None:
+        """Make the part the record of what is gone."""
+        batch = deleted.batch
+        self.quarantine.confirm(batch.part.result(), batch.rows, deleted.gone)
+        self.events.event("purge_deleted", tenant=batch.tenant, batch=batch.number, documents=len(deleted.gone))

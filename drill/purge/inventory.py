@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from drill.errors import PrimaryUnreadable, TargetUnavailable
@@ -15,6 +16,7 @@ READING_TARGET = "reading the target"
 READING_FAISS = "reading FAISS"
 ROW_GROUP = 50_000
 """Documents held in memory and written at once."""
+PAGE = 10_000
 RETRY_PAUSES_S = (0.05, 0.2, 0.5)
 
 
@@ -27,11 +29,11 @@ def write_primary(
     """
     for pause_s in RETRY_PAUSES_S:
         try:
-            return _write(primary.inventory(tenant), path, budget, Progress(say, READING_FAISS, None))
+            return _write(_pages(primary.inventory(tenant)), path, budget, Progress(say, READING_FAISS, None))
         except PrimaryUnreadable:
             budget.check()
             time.sleep(pause_s)
-    return _write(primary.inventory(tenant), path, budget, Progress(say, READING_FAISS, None))
+    return _write(_pages(primary.inventory(tenant)), path, budget, Progress(say, READING_FAISS, None))
 
 
 def write_target(
@@ -42,11 +44,11 @@ def write_target(
     A scan that returns fewer is repeated once: documents may have been deleted in between.
     Raises TargetUnavailable, also if the scan stays short, and OverBudget.
     """
-    written = _write(_flat(target, tenant), path, budget, Progress(say, READING_TARGET, counted))
+    written = _write(target.scan(tenant), path, budget, Progress(say, READING_TARGET, counted))
     if written >= counted:
         return written
     counted = target.counts().get(tenant, 0)
-    written = _write(_flat(target, tenant), path, budget, Progress(say, READING_TARGET, counted))
+    written = _write(target.scan(tenant), path, budget, Progress(say, READING_TARGET, counted))
     if written < counted:
         raise TargetUnavailable(
             f"target scan of tenant {tenant!r}: {written} documents read, {counted} counted; expected the same, "
@@ -55,22 +57,43 @@ def write_target(
     return written
 
 
-def _flat(target: Target, tenant: str) -> Iterator[Pair]:
-    return itertools.chain.from_iterable(target.scan(tenant))
+def _pages(pairs: Iterator[Pair]) -> Iterator[Sequence[Pair]]:
+    while page := list(itertools.islice(pairs, PAGE)):
+        yield page
 
 
-def _write(pairs: Iterable[Pair], path: Path, budget: Budget, progress: Progress) -> int:
+def _write(pages: Iterable[Sequence[Pair]], path: Path, budget: Budget, progress: Progress) -> int:
+    """Write ``pages``; while one thread compresses a row group, the other one reads on."""
     import pyarrow as pa
     from pyarrow import parquet
 
     schema = pa.schema([("id", pa.string()), ("hash", pa.string())])
     rows = 0
-    source = iter(pairs)
-    with parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1, use_dictionary=False) as writer:
-        while block := list(itertools.islice(source, ROW_GROUP)):
+    with (
+        parquet.ParquetWriter(path, schema, compression="zstd", compression_level=1, use_dictionary=False) as writer,
+        ThreadPoolExecutor(1, thread_name_prefix="inventory") as compressor,
+    ):
+        writing: Future[None] | None = None
+        for group in _groups(pages):
             budget.check()
-            ids, hashes = zip(*block, strict=True)
-            writer.write_table(pa.table([pa.array(ids, pa.string()), pa.array(hashes, pa.string())], schema=schema))
-            rows += len(block)
-            progress.add(len(block))
+            table = pa.table([pa.array(column, pa.string()) for column in zip(*group, strict=True)], schema=schema)
+            if writing is not None:
+                writing.result()
+            writing = compressor.submit(writer.write_table, table)
+            rows += len(group)
+            progress.add(len(group))
+        if writing is not None:
+            writing.result()
     return rows
+
+
+def _groups(pages: Iterable[Sequence[Pair]]) -> Iterator[list[Pair]]:
+    """Put pages together to row groups: ROW_GROUP documents, or up to a page more."""
+    group: list[Pair] = []
+    for page in pages:
+        group.extend(page)
+        if len(group) >= ROW_GROUP:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -144,9 +144,10 @@ def _encode(tenant: str, rows: Sequence[Row]) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
-    vectors = pa.array(
-        [None if row.vector is None else np.frombuffer(row.vector, "<f4") for row in rows], pa.list_(pa.float32())
-    )
+    floats = np.frombuffer(b"".join(row.vector or b"" for row in rows), "<f4")
+    ends = np.cumsum([0, *(len(row.vector or b"") // 4 for row in rows)], dtype=np.int32)
+    absent = pa.array([row.vector is None for row in rows])
+    vectors = pa.ListArray.from_arrays(pa.array(ends), pa.array(floats, pa.float32()), mask=absent)
     table = pa.table(
         {
             "tenant": pa.array([tenant] * len(rows), pa.string()),

@@ -161,7 +161,7 @@ class PgvectorTarget:
         page: list[Pair] = self._call("read", lambda cursor: cursor.execute(statement, values).fetchall())
         if self._sql.hashed_here:
             return [(key, content_hash(text)) for key, text in page]
-        return [(key, raw.lower() if raw else "") for key, raw in page]
+        return page if _all_lower(page) else [(key, raw.lower() if raw else "") for key, raw in page]
 
     def _hashed(self, raw: str | None) -> str:
         return content_hash(raw or "") if self._sql.hashed_here else (raw or "").lower()
@@ -225,6 +225,15 @@ class PgvectorTarget:
             connection.close()
             raise
         return connection
+
+
+def _all_lower(page: Sequence[tuple[str, str | None]]) -> bool:
+    """Whether every hash is there and lowercase, as nearly all are: one look at them saves a copy of the page."""
+    hashes = [raw for _, raw in page]
+    if None in hashes:
+        return False
+    joined = "".join(hashes)  # type: ignore[arg-type]  # none is None
+    return joined == joined.lower()
 
 
 def _floats(vector: Any) -> bytes | None:

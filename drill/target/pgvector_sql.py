@@ -64,7 +64,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         "saved_tenant": _name("saved", settings.tenant_column),
         "hash": _hash(settings, types),
         "shown": _shown(settings, types),
-        "ids": SQL("%(ids)s::{}[]").format(_type(types[settings.id_column])),
+        "ids": SQL("%(ids)b::{}[]").format(_type(types[settings.id_column])),
         "id_type": _type(types[settings.id_column]),
         "vector_type": _type(types[settings.vector_column]),
         "others": SQL(", ").join(_name(name) for name, _ in columns if name != settings.vector_column),
@@ -99,7 +99,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
             "SELECT {id}::text, {shown}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
         ),
         delete=statement(
-            "DELETE FROM {t} t USING unnest({ids}, %(hashes)s::text[]) d(id, hash) "
+            "DELETE FROM {t} t USING unnest({ids}, %(hashes)b::text[]) d(id, hash) "
             "WHERE {tenant} = %(tenant)s AND {id} = d.id AND {hash} = d.hash RETURNING {id}::text"
         ),
         delete_ids=statement("DELETE {chosen} RETURNING {id}::text"),

@@ -226,7 +226,7 @@ def test_no_time_at_all_is_deferred(world: World) -> None:
 
 
 def test_time_running_out_stops_between_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch under way is finished, the reason says how much was done, and a rerun does the rest."""
+    """What is exported already is finished, the reason says how much was done, and a rerun does the rest."""
     world.seed()
 
     def use_up() -> None:
@@ -235,11 +235,11 @@ def test_time_running_out_stops_between_batches(world: World, monkeypatch: pytes
     def over(_: Budget) -> None:
         raise OverBudget("the time budget of 1 s is used up")
 
-    report = world.purge(log=Log(on={("purge_deleted", 1): use_up})).run()
-    assert (report.status, report.purged, report.left) == (PurgeStatus.DEFERRED, 5, 7)
-    assert "5 of 12 documents deleted so far" in report.reason
+    report = world.purge(log=Log(on={("purge_delete", 1): use_up})).run()
+    assert (report.status, report.purged, report.left) == (PurgeStatus.DEFERRED, 10, 2)
+    assert "10 of 12 documents deleted so far" in report.reason
     monkeypatch.undo()
-    assert world.purge().run().purged == 7
+    assert world.purge().run().purged == 2
 
 
 def test_a_full_disk_deletes_nothing_that_is_not_in_quarantine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
