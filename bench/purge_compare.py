@@ -4,7 +4,6 @@ Each measurement is a process of its own: ``python -m bench.purge_compare ours|b
 """
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -79,6 +78,12 @@ def _bare(primary: str, target: str, folder: str, memory_mb: int) -> None:
         duck.execute(BARE.format(delta=f"{folder}/bare.parquet"), [primary, target])
 
 
+def _peak_mib() -> float:
+    """Return the largest resident size of this program; ``ru_maxrss`` would hold its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def main() -> None:
     """Do one measurement and print (seconds, peak MiB)."""
     work = {"ours": _ours, "bare": _bare}[sys.argv[1]]
@@ -86,7 +91,7 @@ def main() -> None:
         began = time.perf_counter()
         work(sys.argv[2], sys.argv[3], folder, int(sys.argv[4]))
         seconds = time.perf_counter() - began
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print(json.dumps([seconds, _peak_mib()]))
 
 
 if __name__ == "__main__":
