@@ -20,7 +20,7 @@ from tests.drill.harness import ROOT, Desk
 
 PICTURES = ROOT / "docs" / "img"
 SIZE = {"width": 1180, "height": 1240}
-COLOURS = 96
+COLOURS = 256
 INCIDENT_S = 8.0
 """How long users have had the sick target before each drill: without it there is no before."""
 ATTEMPTS = 3
