@@ -23,6 +23,16 @@ the whole drill, with its observation.
 """
 
 
+NOTE = """\
+
+The figures below are of a partial run on two cores at a load of 8 to 21, in which drills took twice as long. What was
+allowed to be red beside `errors_begin` and `embed_errors` was widened after they had been seen; the rows are judged by
+the table as it is now. Latency that grew under that load is counted as a miss where it made `post.primary_latency` red.
+Healthy run 18 was red because a reload took longer than the 25 s that the matrix allowed then (60 s since).
+"""
+"""What must be known of the results that are kept; to be rewritten with the next whole run."""
+
+
 def write_docs() -> None:
     """Write the file."""
     PATH.write_text("\n".join(_lines()) + "\n")
@@ -31,6 +41,7 @@ def write_docs() -> None:
 def _lines() -> Iterator[str]:
     seen = {(row["fault"], source): row for source in SOURCES for row in read(f"faults-{source}")}
     yield HEAD.format(observe="8 s of observation, every limit as delivered")
+    yield NOTE
     yield from _summary(seen)
     yield from ("", "## Faults", "", "| fault | what breaks | must be red | why there | scrape | Prometheus |")
     yield "|---|---|---|---|---|---|"

@@ -21,7 +21,12 @@ PER_STACK = 10
 SAMPLE_RATES = (0.01, 0.1, 0.25, 0.5, 1.0)
 LOADS = (0.0, 5.0, 15.0, 30.0)
 """Searches per second, beside those of the stack's users and of the drill."""
-BRIEF = {"DRILL_SLO__OBSERVE_S": "5", "DRILL_SLO__MIN_REQUESTS": "150", "DRILL_SLO__ERROR_RATE": "0.02"}
+BRIEF = {
+    "DRILL_SERVICE__RELOAD_TIMEOUT_S": "60",
+    "DRILL_SLO__OBSERVE_S": "5",
+    "DRILL_SLO__MIN_REQUESTS": "150",
+    "DRILL_SLO__ERROR_RATE": "0.02",
+}
 """The shortest observation whose samples can prove 2 % errors."""
 
 

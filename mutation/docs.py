@@ -17,8 +17,8 @@ HEAD = """\
 `make mutation` breaks the code that judges in every small way, one at a time, and runs the tests that belong to it:
 each comparison inverted and moved by one step, each condition negated, each `and`, `or`, `not`, truth value and number
 changed (cosmic-ray; operators and tests of each module are in `mutation/targets.py`). A mutant that no test notices
-survives: then a check could be wrong in this way and nobody would know. Those that are left change nothing that can be
-seen, or only the wording of evidence; `mutation/explained.py` says why for each.
+survives: then a check could be wrong in this way and nobody would know. One that is
+harmless has its reason in `mutation/explained.py`; one that is "not explained" is a gap in the tests.
 """
 
 
@@ -44,6 +44,9 @@ def _lines() -> Iterator[str]:
     results = {module: kept(module) for module in TARGETS}
     yield from (HEAD, "| module | mutants | noticed | explained | not explained |", "|---|---|---|---|---|")
     for module, mutants in results.items():
+        if not mutants:
+            yield f"| `{module}` | not run | | | |"
+            continue
         left = [mutant for mutant in mutants if mutant.survived]
         told = sum(bool(explanation(mutant)) for mutant in left)
         yield f"| `{module}` | {len(mutants)} | {len(mutants) - len(left)} | {told} | {len(left) - told} |"
