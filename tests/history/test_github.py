@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from drill.notify.github import MAX_ANNOTATIONS, annotations, append_summary, step_summary
+from drill.printable import printable
 from drill.record import DrillRecord, Evidence
 from drill.verdict import Result, Verdict
 from tests.evidence.records import green, with_result
@@ -55,7 +56,7 @@ def test_a_text_stays_one_line_and_one_value(monkeypatch: pytest.MonkeyPatch) ->
         assert line.isprintable()
         match = re.fullmatch(r"::error title=([^,:]+)::(.+)", line)
         assert match is not None
-        assert unescaped(match[2]).endswith(HOSTILE)
+        assert unescaped(match[2]).endswith(printable(HOSTILE))
 
 
 def test_the_worst_rows_come_first_and_no_more_than_github_shows() -> None:
