@@ -1,8 +1,10 @@
 """One stage a kind of target; servers are started once, when first asked for."""
 
+import gc
 import shutil
 import socket
 import ssl
+import sys
 import tempfile
 import threading
 import warnings
@@ -35,6 +37,20 @@ def quiet_clients() -> Iterator[None]:
             warnings.filterwarnings("ignore", module=rf"{module}(\..*)?")
         warnings.filterwarnings("ignore", category=ResourceWarning)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_of_the_clients_stays() -> Iterator[None]:
+    """Collect what vendors' clients leave open while that is no error: chromadb's has no end, and keeps itself."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        if "chromadb" in sys.modules:
+            from chromadb.api.shared_system_client import SharedSystemClient
+
+            SharedSystemClient.clear_system_cache()
+        for _ in range(3):
+            gc.collect()
 
 
 @contextmanager
