@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from drill.leaks import Search
     from drill.metrics.alertmanager import Alertmanager
     from drill.metrics.prometheus import PrometheusClient
+    from drill.metrics.scrape import ScrapeSource
     from drill.probe import Prober, ProbeResult
     from drill.reopen.ladder import Ladder
     from drill.service import RetrievalService
@@ -114,12 +115,16 @@ class Drill:
         return RetrievalService(self.config.service, self.client)
 
     @cached_property
-    def source(self) -> MetricsSource:
-        """Where metrics are read: the configured Prometheus, else the instances themselves."""
+    def direct(self) -> "ScrapeSource":
+        """The instances' own metrics, each read at its own address."""
         from drill.metrics.scrape import ScrapeSource
 
-        metrics = self.config.metrics
-        direct = ScrapeSource(self.client, self.config.service.metrics_path, metrics.names)
+        return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
+
+    @cached_property
+    def source(self) -> MetricsSource:
+        """Where metrics are read: the configured Prometheus, else the instances themselves."""
+        metrics, direct = self.config.metrics, self.direct
         if not metrics.prometheus_url and not self.config.service.instances:
             from drill.metrics.balanced import BalancedSource
 

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from drill.checks.silence import short
+from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import CannotMeasure, Refused, WindowClosed
 from drill.metrics.snapshot import START_TIME
-from drill.observation import Reading
 from drill.plans import Plan, hold, hold_delta
 from drill.record import Evidence, Scalar
 from drill.unfinished import find_unfinished
@@ -180,37 +179,10 @@ def metrics(drill: Drill) -> Evidence:
                 f"{short(name)} does not expose {', '.join(missing)}; see [metrics] names if they are called otherwise"
             )
             return Evidence(Verdict.INCONCLUSIVE, reason, len(NEEDED) - len(missing), "==", len(NEEDED), detail=detail)
-    if several := _several_workers(readings, restarts=drill.source.waits):
+    if several := several_workers(readings, restarts=drill.source.waits) or partly_counted(drill):
         return Evidence(Verdict.INCONCLUSIVE, f"{several}: metrics are per worker and cannot be judged", detail=detail)
     if last.doubts:
         return Evidence(Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(last.doubts.values())), detail=detail)
     how = "from Prometheus" if drill.source.waits else "read directly"
     reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, {how}"
     return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
-
-
-def _several_workers(readings: list[Reading], *, restarts: bool) -> str:
-    """Return what shows that one address is answered by several processes; empty if nothing does.
-
-    Where ``restarts`` may lie between the readings, a new start time shows nothing, but one that comes back does.
-    """
-    gone: dict[str, set[float | None]] = {}
-    for earlier, later in pairwise(readings):
-        for name, new in later.snapshots.items():
-            old = earlier.snapshots.get(name)
-            if old is None:
-                continue
-            if old.start_time != new.start_time:
-                gone.setdefault(name, set()).add(old.start_time)
-                if not restarts or new.start_time in gone[name]:
-                    return f"{short(name)} shows several start times"
-                continue
-            total = "retrieval_requests_total"
-            if new.total(total) < old.total(total):
-                return f"{short(name)}: {total} went down without a restart"
-    return ""
-
-
-def cannot_measure(problem: CannotMeasure) -> Evidence:
-    """Return the evidence of a check that could not look."""
-    return Evidence(Verdict.ERROR, str(problem))

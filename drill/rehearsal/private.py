@@ -28,6 +28,8 @@ class Scene:
     env_file: Path
     faiss_dir: Path | None
     """The copy of the FAISS data; ``None``: the env file does not say where the data is."""
+    target_cut: bool
+    """Whether the target's address was replaced; it cannot be where the env file holds no URL of it."""
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def private_scene(env: bytes, values: Mapping[str, str | None], keys: "Overridde
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(env + b"".join(b"\n" + _statement(key, value) for key, value in changed.items()) + b"\n")
-        yield Scene(path, copy)
+        yield Scene(path, copy, bool(dead))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from drill.checks.smoke import search_at
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.metrics.scrape import ScrapeSource
 from drill.metrics.snapshot import Snapshot
 from drill.record import Evidence, Scalar
 from drill.rehearsal.private import Fingerprint, Overridden, Scene, fingerprint, private_scene
@@ -21,6 +20,7 @@ from drill.rehearsal.process import ThrowAway, free_port
 from drill.verdict import Verdict
 
 POLL_S = 0.1
+TOTAL = "retrieval_requests_total"
 
 
 def rehearse(drill: Drill) -> Evidence:
@@ -91,22 +91,35 @@ class _Rehearsal:
 
     def _answers(self, instance: ThrowAway) -> Evidence:
         """Ask every query; FAISS must have served all of them, by its own metrics."""
-        service = self.drill.config.service
-        source = ScrapeSource(self.drill.client, service.metrics_path, self.drill.config.metrics.names)
         try:
-            before = source.snapshot(self.url)
+            before = self.drill.direct.snapshot(self.url)
             evidence = search_at(self.drill, (self.url,))
-            after = source.snapshot(self.url)
+            after = self.drill.direct.snapshot(self.url)
         except CannotMeasure as problem:
             return Evidence(Verdict.INCONCLUSIVE, f"the rehearsal instance: {problem}")
         if taken := instance.ports() & self._real_ports():
             return Evidence(Verdict.FAIL, f"the rehearsal instance listens on the running service's port {min(taken)}")
         if evidence.verdict is not Verdict.PASS:
             return evidence
-        return _served(evidence, before, after)
+        return self._served(evidence, before, after)
+
+    def _served(self, evidence: Evidence, before: Snapshot, after: Snapshot) -> Evidence:
+        """Judge whether FAISS, and nothing else, served the queries, by the instance's own count."""
+        asked = evidence.samples or 0
+        by_faiss = after.total(TOTAL, backend="faiss") - before.total(TOTAL, backend="faiss")
+        others = after.total(TOTAL) - before.total(TOTAL) - by_faiss
+        if others > 0:
+            return evidence.judged(
+                Verdict.FAIL, f"{others:g} of {asked} queries were served by another backend than FAISS"
+            )
+        if by_faiss < asked:
+            return evidence.judged(Verdict.INCONCLUSIVE, f"FAISS counted {by_faiss:g} of {asked} queries")
+        target = "with the target out of reach" if self.scene.target_cut else "the target could not be put out of reach"
+        reason = f"came up on the new env file ({target}), {asked} queries answered by FAISS, and stopped"
+        return evidence.judged(Verdict.PASS, reason)
 
     def _conclude(self, evidence: Evidence, before: Fingerprint, *, stopped: bool) -> Evidence:
-        detail = {**self._detail, **evidence.detail}
+        detail = {**self._detail, **evidence.detail, "FAISS data": "a copy" if self.scene.faiss_dir else "its own"}
         problems = []
         if self._files() != before:
             problems.append("the rehearsal instance wrote to its FAISS data, which a search must not")
@@ -134,19 +147,6 @@ class _Rehearsal:
         """Return the ports of the running service, where it runs on this machine or could."""
         parts = [urlsplit(url) for url in self.drill.config.service.urls]
         return {part.port or (443 if part.scheme == "https" else 80) for part in parts}
-
-
-def _served(evidence: Evidence, before: Snapshot, after: Snapshot) -> Evidence:
-    asked = evidence.samples or 0
-    name = "retrieval_requests_total"
-    by_faiss = after.total(name, backend="faiss") - before.total(name, backend="faiss")
-    others = after.total(name) - before.total(name) - by_faiss
-    if others > 0:
-        return evidence.judged(Verdict.FAIL, f"{others:g} of {asked} queries were served by another backend than FAISS")
-    if by_faiss < asked:
-        return evidence.judged(Verdict.INCONCLUSIVE, f"FAISS counted {by_faiss:g} of {asked} queries")
-    reason = f"came up on the new env file with the target out of reach, {asked} queries answered by FAISS, and stopped"
-    return evidence.judged(Verdict.PASS, reason)
 
 
 def _filled(word: str, env_file: Path, port: int) -> str:

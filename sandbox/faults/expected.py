@@ -250,7 +250,9 @@ EXPECTED: dict[str, Expected] = {
     "metrics_per_worker": _uncounted(
         "counters go up and down: every scrape meets another worker", "preflight.metrics"
     ).on(1),
-    "metrics_of_one_worker": _uncounted("half of the probes are not counted", "force_faiss").on(1),
+    "metrics_of_one_worker": _uncounted(
+        "half of the requests that only the drill sends are not counted", "preflight.metrics"
+    ).on(1),
     # what must be silent
     "outbox_growing": _red("the outbox grows", "post.circuit_open").on(1),
     "circuit_flapping": _red(

@@ -140,7 +140,7 @@ class MetricsOfOneWorker(Hooks):
 
     def exposition(self, body: bytes) -> bytes:
         """Return the worker's share."""
-        return _counted(body, lambda _series, value: float(int(value / 2)))
+        return _counted(body, lambda _series, value: float(int(value / 2)), (b"retrieval_", b"http_requests_"))
 
 
 @fault
@@ -171,12 +171,14 @@ async def _nothing() -> AsyncIterator[bytes]:
     await asyncio.sleep(HANGS_S)
 
 
-def _counted(body: bytes, change: Callable[[bytes, float], float]) -> bytes:
-    """Return the page with the value of every retrieval counter changed."""
+def _counted(
+    body: bytes, change: Callable[[bytes, float], float], prefixes: tuple[bytes, ...] = (b"retrieval_",)
+) -> bytes:
+    """Return the page with the value of every counter changed whose name begins with one of ``prefixes``."""
     lines = []
     for line in body.splitlines(keepends=True):
         series, _, value = line.rstrip(b"\n").rpartition(b" ")
-        if series.startswith(b"retrieval_") and COUNTED.match(series):
+        if series.startswith(prefixes) and COUNTED.match(series):
             lines.append(series + f" {change(series, float(value))}\n".encode())
         else:
             lines.append(line)

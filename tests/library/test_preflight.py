@@ -116,6 +116,26 @@ def test_an_address_that_is_answered_by_several_workers_cannot_be_judged(
     assert seen in evidence.reason
 
 
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(1.0, Verdict.PASS), (0.5, Verdict.INCONCLUSIVE), (0.9, Verdict.INCONCLUSIVE), (0.0, Verdict.PASS)],
+)
+def test_metrics_that_count_a_part_of_what_only_the_drill_sends_are_those_of_one_worker_of_several(
+    drill: Drill, server: ScriptedService, share: float, verdict: Verdict
+) -> None:
+    def metrics(_body: object) -> Answer:
+        asked = sum(method == "OPTIONS" for method, _ in server.asked)
+        page = exposed()
+        counted = f'http_requests_total{{method="OPTIONS",route="/x",status="405"}} {int(share * asked)}\n'.encode()
+        page.body += b"# TYPE http_requests_total counter\n" + counted
+        return page
+
+    server.script["GET", "/metrics"] = metrics
+    evidence = preflight.metrics(drill)
+    assert evidence.verdict is verdict
+    assert ("only this drill sends" in evidence.reason) == (verdict is Verdict.INCONCLUSIVE)
+
+
 def test_metrics_that_count_the_requests_of_others_meanwhile_pass(drill: Drill, server: ScriptedService) -> None:
     counts = iter(range(3, 100))
     server.script["GET", "/metrics"] = lambda _body: exposed(requests=next(counts))
