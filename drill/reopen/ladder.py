@@ -46,7 +46,7 @@ class Ladder:
         return bottom(self.drill.config, self.drill.env_values)
 
     def climb(self, rungs: Sequence[Rung]) -> Evidence:
-        """Climb ``rungs`` one after the other; stop at the first that does not hold."""
+        """Climb ``rungs``, at least one, one after the other; stop at the first that does not hold."""
         seen: list[tuple[Rung, Evidence]] = []
         for rung in rungs:
             began = time.monotonic()
@@ -63,6 +63,16 @@ class Ladder:
         return _together(seen)
 
     def _try(self, rung: Rung) -> Evidence:
+        """Take a rung and hold it. Whatever goes wrong on it, the service does not stay there unproven."""
+        try:
+            return self._stand(rung)
+        except (Refused, EnvWriteFailed) as failure:
+            return self._fall_back(Evidence(Verdict.FAIL, str(failure)))
+        except Exception:
+            self._fall_back(Evidence(Verdict.ERROR, "the drill itself failed"))
+            raise
+
+    def _stand(self, rung: Rung) -> Evidence:
         if problem := self._take(rung):
             return self._fall_back(Evidence(Verdict.FAIL, f"the service did not take it: {problem}"))
         hold = Hold(self.drill, rung, self._baseline_ms)
@@ -130,9 +140,7 @@ def _sampled(drill: Drill, rung: Rung, window: Window) -> Evidence:
 
 
 def _together(seen: Sequence[tuple[Rung, Evidence]]) -> Evidence:
-    """Return the evidence of all rungs that were climbed: the last one decides, each is shown."""
-    if not seen:
-        return Evidence(Verdict.INCONCLUSIVE, "there is no rung to climb: [reopen] names none")
+    """Return the evidence of all rungs that were climbed, at least one: the last one decides, each is shown."""
     _, last = seen[-1]
     detail: dict[str, Scalar] = {
         f"{rung.name}: {name}": value for rung, evidence in seen for name, value in evidence.detail.items()

@@ -93,7 +93,7 @@ def _lacking(drill: Drill, target: Target) -> Held:
 
 
 def _not_there(target: Target, tenant: str, items: Inventory) -> dict[str, str | None]:
-    there = {name: digest for page in target.scan(tenant) for name, digest in page}
+    there = dict(target.present(tenant, list(items)))
     return {name: there.get(name) for name, digest in items.items() if there.get(name) != digest}
 
 

@@ -49,6 +49,8 @@ def _attempts(delta: Delta) -> float:
 
 def _sampled(rung: Rung, window: Window) -> Evidence:
     """Judge that every instance shadows the share of searches that was set: not none, not fewer, not more."""
+    if not window.deltas:
+        return Evidence(Verdict.ERROR, "no instance could be read")
     worst_part = Evidence(Verdict.PASS, "")
     total = 0.0
     for name, delta in window.deltas.items():

@@ -1,8 +1,10 @@
 """Proof by content that dual-write is on: what users write to FAISS during a hold reaches the target."""
 
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
 from drill.context import Drill
 from drill.errors import CannotMeasure
@@ -32,10 +34,12 @@ class WritesReached:
 
     def judge(self) -> Evidence:
         """Judge that every document of the rung's tenants arrived, and none of any other tenant."""
-        if not self._before:
-            why = self._problem or "[primary] path and [target] are needed"
+        now, problem = inventories(self.drill)
+        if not self._before or self._problem or problem:
+            why = self._problem or problem or "[primary] path and [target] are needed"
             return Evidence(Verdict.INCONCLUSIVE, f"writes cannot be followed: {why}")
-        fresh = written_since(self._before, inventories(self.drill)[0])
+        written = written_since(self._before, now)
+        fresh = {tenant: dict(islice(items.items(), MAX_LOOKED_UP)) for tenant, items in written.items()}
         wanted = {tenant: items for tenant, items in fresh.items() if tenant in self.rung.tenants}
         asked = sum(len(items) for items in wanted.values())
         if not asked:
@@ -50,7 +54,9 @@ class WritesReached:
                 )
         except CannotMeasure as problem:
             return Evidence(Verdict.ERROR, f"writes cannot be followed: {problem}")
-        seen = Evidence(Verdict.PASS, f"{asked} documents written, all on the target", late, "==", 0, asked)
+        seen = Evidence(
+            Verdict.PASS, f"{asked} documents that users wrote looked up, all on the target", late, "==", 0, asked
+        )
         if stray:
             return seen.judged(Verdict.FAIL, f"{stray} documents of tenants outside the allow-list are on the target")
         if late:
@@ -69,14 +75,13 @@ class WritesReached:
             self.drill.tick(f"waiting for {count} documents to reach the target")
             time.sleep(POLL_S)
             now = inventories(self.drill)[0]
-            wanted = {
-                tenant: {name: now.get(tenant, {}).get(name, wanted[tenant][name]) for name in names}
-                for tenant, names in late.items()
-                if names
-            }
+            wanted = {tenant: _as_now(now.get(tenant), wanted[tenant], names) for tenant, names in late.items()}
+
+
+def _as_now(now: Inventory | None, wanted: Inventory, names: Iterable[str]) -> Inventory:
+    """Return ``names`` as FAISS has them now, without those it has no more; as they were where it cannot be read."""
+    return {name: (now or wanted)[name] for name in names if now is None or name in now}
 
 
 def _arrived(target: Target, tenant: str, items: Inventory) -> set[str]:
-    names = list(items)[:MAX_LOOKED_UP]
-    found = {name for name, digest in target.present(tenant, names) if items[name] == digest}
-    return found | set(items) - set(names)
+    return {name for name, digest in target.present(tenant, list(items)) if items[name] == digest}

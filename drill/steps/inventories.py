@@ -5,6 +5,7 @@ from itertools import islice
 
 from drill.context import Drill
 from drill.errors import CannotMeasure, Refused
+from drill.primary import Primary
 
 MAX_DOCUMENTS = 300_000
 """Above this many documents a tenant's inventory is not held in memory twice, and the metrics alone must do."""
@@ -18,20 +19,35 @@ Inventory = dict[str, str]
 
 
 def inventories(drill: Drill) -> tuple[dict[str, Inventory], str]:
-    """Return the inventory of every tenant that is small enough, and why one could not be read (empty: all could)."""
+    """Return the inventory of every tenant that can be followed, and why one could not be (empty: all could)."""
     primary, kind = drill.primary, drill.config.target.kind
     if primary is None or not kind:
         return {}, ""
     found: dict[str, Inventory] = {}
-    problem = ""
+    problems: list[str] = []
     for tenant in drill.config.service.tenants:
-        for _ in range(SNAPSHOT_TRIES):
-            try:
-                found[tenant] = dict(islice(primary.inventory(tenant), MAX_DOCUMENTS))
-                break
-            except (CannotMeasure, Refused) as refused:
-                problem = str(refused)
-    return {tenant: items for tenant, items in found.items() if len(items) < MAX_DOCUMENTS}, problem
+        try:
+            items = _inventory(primary, tenant)
+        except (CannotMeasure, Refused) as problem:
+            problems.append(str(problem))
+            continue
+        if len(items) < MAX_DOCUMENTS:
+            found[tenant] = items
+        else:
+            problems.append(
+                f"{tenant} has {MAX_DOCUMENTS:,} documents or more: its writes cannot be followed one by one"
+            )
+    return found, "; ".join(problems)
+
+
+def _inventory(primary: Primary, tenant: str) -> Inventory:
+    for left in reversed(range(SNAPSHOT_TRIES)):
+        try:
+            return dict(islice(primary.inventory(tenant), MAX_DOCUMENTS))
+        except (CannotMeasure, Refused):
+            if not left:
+                raise
+    raise AssertionError("tried at least once")
 
 
 def written_since(before: Mapping[str, Inventory], now: Mapping[str, Inventory]) -> dict[str, Inventory]:

@@ -30,6 +30,8 @@ def _climb(
 ) -> tuple[Outcome, Evidence]:
     if not drill.reopen:
         return Outcome.NOT_RUN, Evidence(Verdict.NOT_RUN, "not asked for: --reopen does step 7")
+    if not rungs:
+        return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, "there is no rung to climb: [reopen] names none")
     names = ", then ".join(rung.name for rung in rungs)
     if not drill.apply:
         return Outcome.WOULD_CHANGE, Evidence(Verdict.PASS, f"would climb {names} (dry-run: nothing was written)")

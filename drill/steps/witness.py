@@ -81,10 +81,11 @@ def _user_writes(drill: Drill, window: Window) -> float:
 
 def _conclude(drill: Drill, window: Window, writes: float, asked: int, problem: str) -> tuple[Verdict, str]:
     """Say what a silent window proves: by content, by traffic, or by the restart alone."""
+    note = f" (not all could be compared: {problem})" if problem else ""
     if asked:
-        return Verdict.PASS, f"{asked} documents written since the reload, none of them on the target; counters silent"
+        seen = f"{asked} documents written since the reload, none of them on the target"
+        return Verdict.PASS, f"{seen}; counters silent{note}"
     if writes:
-        note = f" (the stores could not be compared: {problem})" if problem else ""
         return Verdict.PASS, f"{writes:g} user writes since the reload and no dual-write counter moved{note}"
     if drill.config.service.reload_command and drill.written_at is not None:
         old = [name for name in window.deltas if name not in drill.new_processes]

@@ -104,3 +104,8 @@ def test_one_instance_that_shadows_nothing_is_found_and_named() -> None:
     sampled = dict(judge_shadow_reads(Config(), rung(), both))["sampled"]
     assert sampled.verdict is Verdict.FAIL
     assert "b:2 shadowed 0" in sampled.reason
+
+
+def test_without_any_instance_nothing_is_green() -> None:
+    nobody = window([], [], probes(0))
+    assert Verdict.PASS not in verdicts(nobody).values()

@@ -40,3 +40,11 @@ def test_nothing_is_reopened_while_any_required_row_is_not_green(tmp_path: Path,
     assert (outcome, evidence.verdict) == (Outcome.REFUSED, Verdict.NOT_RUN)
     assert row in evidence.reason
     assert drill.record.rungs == []
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_a_ladder_without_rungs_is_never_green(tmp_path: Path, *, apply: bool) -> None:
+    drill = make_drill(tmp_path, apply=apply, toml="[reopen]\nshadow_sample_rates = []\n")
+    drill.reopen = True
+    _, evidence = reopen.shadow_read(drill, Rollback(drill))
+    assert evidence.verdict is Verdict.INCONCLUSIVE

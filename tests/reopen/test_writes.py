@@ -1,0 +1,130 @@
+"""What is concluded of writes that should have reached the target."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from drill.context import Drill
+from drill.errors import CannotMeasure
+from drill.primary import Primary
+from drill.record import Evidence
+from drill.reopen import writes
+from drill.reopen.rungs import Rung
+from drill.reopen.writes import WritesReached
+from drill.steps import inventories
+from drill.verdict import Verdict
+from tests.library.world import make_drill
+
+TOML = """
+[service]
+tenants = ["a", "b"]
+[target]
+kind = "pgvector"
+dsn_env = "DSN"
+"""
+
+
+@dataclass
+class Store:
+    """Stands for FAISS and the target: documents by tenant, id to hash."""
+
+    faiss: dict[str, dict[str, str]] = field(default_factory=lambda: {"a": {"old": "1"}, "b": {"old": "1"}})
+    target: dict[str, dict[str, str]] = field(default_factory=lambda: {"a": {}, "b": {}})
+    unreadable: str = ""
+
+    def inventory(self, tenant: str) -> Iterator[tuple[str, str]]:
+        if tenant == self.unreadable:
+            raise CannotMeasure(f"{tenant} cannot be read")
+        yield from self.faiss[tenant].items()
+
+    def present(self, tenant: str, ids: Collection[str]) -> set[tuple[str, str]]:
+        return {(name, digest) for name, digest in self.target[tenant].items() if name in ids}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store = Store()
+    monkeypatch.setattr(Drill, "open_target", lambda _self: store)
+    monkeypatch.setattr(writes, "REACH_S", 0.2)
+    monkeypatch.setattr(writes, "POLL_S", 0.01)
+    return store
+
+
+@pytest.fixture
+def reached(store: Store, tmp_path: Path) -> WritesReached:
+    drill = make_drill(tmp_path, toml=TOML)
+    drill.__dict__["primary"] = cast("Primary", store)
+    rung = Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={})
+    return WritesReached(drill, rung)
+
+
+def after(reached: WritesReached, store: Store, **written: dict[str, str]) -> Evidence:
+    """Judge a hold in which users wrote these documents, by tenant."""
+    reached.begin()
+    for tenant, items in written.items():
+        store.faiss[tenant] |= items
+    return reached.judge()
+
+
+def test_writes_that_all_arrived_pass(reached: WritesReached, store: Store) -> None:
+    store.target["a"] = {"new": "1"}
+    assert after(reached, store, a={"new": "1"}, b={"other": "1"}).verdict is Verdict.PASS
+
+
+def test_one_that_did_not_arrive_or_arrived_otherwise_is_bad(reached: WritesReached, store: Store) -> None:
+    store.target["a"] = {"new": "1", "edited": "0"}
+    evidence = after(reached, store, a={"new": "1", "edited": "1", "lost": "1"})
+    assert (evidence.verdict, evidence.value) == (Verdict.FAIL, 2)
+
+
+def test_a_write_of_a_tenant_outside_the_allow_list_is_bad(reached: WritesReached, store: Store) -> None:
+    store.target = {"a": {"new": "1"}, "b": {"other": "1"}}
+    evidence = after(reached, store, a={"new": "1"}, b={"other": "1"})
+    assert evidence.verdict is Verdict.FAIL
+    assert "outside the allow-list" in evidence.reason
+
+
+def test_no_write_at_all_proves_nothing(reached: WritesReached, store: Store) -> None:
+    assert after(reached, store).verdict is Verdict.INCONCLUSIVE
+    assert after(reached, store, b={"other": "1"}).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_tenant_that_cannot_be_followed_is_not_passed_over(
+    reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.target["a"] = {"new": "1"}
+    store.unreadable = "b"
+    assert after(reached, store, a={"new": "1"}).verdict is Verdict.INCONCLUSIVE
+    store.unreadable = ""
+    monkeypatch.setattr(inventories, "MAX_DOCUMENTS", 2)
+    evidence = after(reached, store, a={"new": "1"})
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "a has 2 documents or more" in evidence.reason
+
+
+def test_a_document_that_is_deleted_meanwhile_is_not_waited_for(
+    reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.target["a"] = {"new": "1"}
+
+    def slept(_seconds: float) -> None:
+        store.faiss["a"].pop("gone", None)
+
+    monkeypatch.setattr("drill.reopen.writes.time.sleep", slept)
+    assert after(reached, store, a={"new": "1", "gone": "1"}).verdict is Verdict.PASS
+
+
+def test_more_documents_than_are_looked_up_are_neither_lost_nor_strays(
+    reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "MAX_LOOKED_UP", 3)
+    many = {f"n{number}": "1" for number in range(10)}
+    store.target["a"] = dict(many)
+    evidence = after(reached, store, a=many, b=many)
+    assert (evidence.verdict, evidence.samples) == (Verdict.PASS, 3)
