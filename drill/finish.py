@@ -17,7 +17,7 @@ from drill.launch import Launch
 from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Evidence
 from drill.unfinished import PURGE_DELETE, purged_documents, read_events
-from drill.verdict import Verdict
+from drill.verdict import Result, Verdict
 
 if TYPE_CHECKING:
     from drill.leaks import Search
@@ -86,7 +86,8 @@ def keep_plan(started: Launch) -> tuple[Path, ...]:
         path = save_plan(started.options.artifacts_dir, plan)
     except OSError:
         return ()  # a plan is a convenience: the next --apply makes its own
-    record.plan = "" if record.apply else plan.id
+    if not record.apply and record.result is Result.SUCCESS:  # a red rehearsal is no plan to offer
+        record.plan = plan.id
     return (path,)
 
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from drill.checks.flags import OFF_REASONS
+from drill.checks.flags import DUAL_WRITE, OFF_REASONS
+from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import Refused
 from drill.journal.show import last_lines
 from drill.metrics.snapshot import Delta
+from drill.observation import Reading
 from drill.verdict import Verdict
 
 FLAG = "FF_RETRIEVAL_DUAL_WRITE"
@@ -55,15 +57,26 @@ def _looked(step: Mapping[str, Any]) -> bool:
 def _check_service(drill: Drill) -> None:
     """Watch every instance's dual-write counters, which must be readable and must not move."""
     first = drill.read_metrics()
-    if first.unread:
-        raise _not_proven("; ".join(first.unread.values()))
+    _check_reading(first)
     time.sleep(WATCH_S)
     last = drill.read_metrics()
-    if last.unread:
-        raise _not_proven("; ".join(last.unread.values()))
+    _check_reading(last)
+    if strangers := first.snapshots.keys() ^ last.snapshots.keys():
+        raise _not_proven(f"{', '.join(sorted(strangers))} was met only once")
     moved = sorted({name for key, seen in last.snapshots.items() for name in _moved(Delta(first.snapshots[key], seen))})
     if moved:
         raise _not_proven(f"{', '.join(moved)} moved within {WATCH_S:g} s")
+
+
+def _check_reading(reading: Reading) -> None:
+    """Raise DualWriteNotProvenOff unless silence in this reading would mean something."""
+    if problems := [*reading.unread.values(), *reading.doubts.values()]:
+        raise _not_proven("; ".join(dict.fromkeys(problems)))
+    if not reading.snapshots:
+        raise _not_proven("no instance could be read")
+    for name, seen in reading.snapshots.items():
+        if missing := [family for family in DUAL_WRITE if not seen.has(family)]:
+            raise _not_proven(f"{short(name)} does not expose {', '.join(missing)}")
 
 
 def _moved(delta: Delta) -> list[str]:

@@ -28,16 +28,18 @@ class Service:
     growth: int = 0
     reason: str = ""
     reads: int = 0
+    families: tuple[str, ...] = ("retrieval_dual_write_errors", "retrieval_dual_write_skipped")
 
     def exposition(self) -> bytes:
         self.reads += 1
         count = self.growth * self.reads
-        name, label = "retrieval_dual_write_errors", 'target="pgvector"'
+        moving, label = self.families[:1], 'target="pgvector"'
         if self.reason:
-            name, label = "retrieval_dual_write_skipped", f'reason="{self.reason}"'
+            moving, label = self.families[1:], f'reason="{self.reason}"'
+        samples = {name: f"{name}_total{{{label}}} {count}.0\n" for name in moving}
         return (
-            f"# TYPE {name} counter\n{name}_total{{{label}}} {count}.0\n"
-            "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.0\n# EOF\n"
+            "".join(f"# TYPE {name} counter\n{samples.get(name, '')}" for name in self.families)
+            + "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.0\n# EOF\n"
         ).encode()
 
 
@@ -271,6 +273,14 @@ def test_writes_skipped_because_the_flag_is_off_are_no_objection(post: Post, wor
     world.seed()
     service.growth, service.reason = 1, "disabled"
     assert post.purge("run", "--plan", post.planned())[0] == 0
+
+
+@pytest.mark.parametrize("families", [(), ("retrieval_dual_write_errors",)])
+def test_run_refuses_if_the_service_does_not_show_its_writes(
+    post: Post, world: World, service: Service, families: tuple[str, ...]
+) -> None:
+    service.families = families
+    assert "does not expose" in refused(post, world)
 
 
 def test_run_refuses_if_the_service_cannot_be_asked(post: Post, world: World) -> None:
