@@ -23,6 +23,8 @@ take the processor is not unstable where 150 ms are allowed."""
 HANDOVERS = 4
 """How often a request waits for the processor between the drill and the service, there and back. Where the drill's own
 machine comes late to send, every handover on it may be as late, and what is measured is that machine."""
+RARE = 0.01
+"""The lowest sampling of shadow-read that is expected anywhere."""
 BLOCKS = 5
 """Blocks of time that each half of the window is divided into, to tell a change that lasts from one stall: latencies
 next to each other in time are alike, which a bootstrap of single ones does not know (METRICS.md, A4)."""
@@ -198,8 +200,24 @@ def _outbox_at_half_time(drill: Drill, window: Window, delta: Delta) -> float:
 
 
 def shadow_silent(drill: Drill, window: Window) -> Evidence:
-    """Judge that every ``retrieval_shadow_*`` series stayed flat while requests were served."""
-    return judge_shadow(drill, window)
+    """Judge that every ``retrieval_shadow_*`` series stayed flat while requests were served, and enough of them.
+
+    A sampling of 1 % shows nothing in most short windows: silence of an instance that served fewer than
+    ``min_requests`` requests proves little (0.99^300 = 5 %, the "rule of three" of METRICS.md, A4).
+    """
+    evidence, least = judge_shadow(drill, window), drill.config.slo.min_requests
+    if evidence.verdict is not Verdict.PASS:
+        return evidence
+    name, served = min(_served(window).items(), key=lambda item: item[1])
+    missed = f"a sampling of {RARE:.0%} would be missed in {(1 - RARE) ** served:.1%}"
+    if served < least:
+        reason = f"{short(name)} served {served:g} requests since its reload, {least} needed: {missed}"
+        return evidence.judged(Verdict.INCONCLUSIVE, reason)
+    return evidence.judged(Verdict.PASS, f"{evidence.reason}, {served:g} requests or more on each: {missed}")
+
+
+def _served(window: Window) -> Mapping[str, float]:
+    return {name: delta.growth("retrieval_requests_total") for name, delta in window.since_boot.items()}
 
 
 def backend(drill: Drill, _window: Window) -> Evidence:

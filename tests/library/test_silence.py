@@ -22,7 +22,7 @@ Judge = Callable[[Drill, Window], Evidence]
 
 @pytest.fixture
 def drill(tmp_path: Path) -> Drill:
-    return make_drill(tmp_path)
+    return make_drill(tmp_path, toml="[slo]\nmin_requests = 20\n")
 
 
 def growth(delta: Delta) -> Mapping[str, float]:
@@ -193,6 +193,26 @@ def test_each_check_needs_every_instance_and_one_process(drill: Drill, check: Ju
 )
 def test_each_check_needs_every_family_it_judges(drill: Drill, check: Judge, family: str) -> None:
     assert check(drill, served(without=[family])).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("each", "verdict"), [(20, Verdict.PASS), (19, Verdict.INCONCLUSIVE)])
+def test_a_rare_shadow_read_would_show_only_where_every_instance_served_enough(
+    drill: Drill, each: int, verdict: Verdict
+) -> None:
+    seen = window(
+        [snapshot(A, {FAISS: 0}), snapshot(B, {FAISS: 0})],
+        [snapshot(A, {FAISS: 1000}), snapshot(B, {FAISS: each})],
+        probes(10, (A, B)),
+    )
+    evidence = shadow_silent(drill, seen)
+    assert evidence.verdict is verdict
+    assert f"a sampling of 1% would be missed in {0.99**each:.1%}" in evidence.reason
+    assert ("b:2 served 19 requests since its reload, 20 needed" in evidence.reason) == (verdict is not Verdict.PASS)
+
+
+def test_what_users_ask_counts_and_the_requests_since_the_boot_do_too(drill: Drill) -> None:
+    seen = window([snapshot(A, {FAISS: 15})], [snapshot(A, {FAISS: 20})], probes(2), new=(A,))
+    assert shadow_silent(drill, seen).verdict is Verdict.PASS
 
 
 SHADOW = "retrieval_shadow_"
