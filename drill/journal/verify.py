@@ -1,7 +1,9 @@
 """Checking the chain of a journal, line by line, without parsing what the hashes already vouch for."""
 
 import json
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +14,9 @@ from drill.journal.schema import schema_errors
 
 _LIMIT = 1 << 20
 """Longest piece of a line held in memory; no entry comes near it, a NUL-filled tail may be gigabytes."""
+_BATCH = 1 << 19
+"""Bytes of lines that are hashed at a time."""
+_HASHERS = 2
 _SHOWN = 20
 _START = b'{"timestamp": "'
 _PREV = b'"prev_sha256": "'
@@ -68,13 +73,47 @@ def verify(path: Path, *, schema: bool = False) -> VerifyResult:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
-    """Yield each line (with its newline; of an overlong one the last piece) and its SHA-256 (without newline)."""
-    readline = file.readline
-    while line := readline(_LIMIT):
-        if len(line) < _LIMIT or line.endswith(b"\n"):
-            yield line, sha256(line[:-1] if line.endswith(b"\n") else line).hexdigest()
-        else:
-            yield _long_line(file, line)
+    """Yield each line (with its newline; of an overlong one a mark) and its SHA-256 (without newline).
+
+    Lines are hashed ahead of their use, in other threads: hashing takes most of the time, and needs no interpreter.
+    """
+    ahead: deque[tuple[list[bytes], Future[list[str]]]] = deque()
+    with ThreadPoolExecutor(_HASHERS) as pool:
+        for batch, known in _batches(file):
+            ahead.append((batch, pool.submit(_digests, batch, known)))
+            if len(ahead) > 2 * _HASHERS:
+                yield from _hashed(*ahead.popleft())
+        for lines, digests in ahead:
+            yield from _hashed(lines, digests)
+
+
+def _hashed(lines: list[bytes], digests: Future[list[str]]) -> Iterator[tuple[bytes, str]]:
+    return zip(lines, digests.result(), strict=True)
+
+
+def _batches(file: BinaryIO) -> Iterator[tuple[list[bytes], str]]:
+    """Yield some lines at a time, to be hashed; an overlong line by itself, with the digest of all of it."""
+    lines: list[bytes] = []
+    size = 0
+    while line := file.readline(_LIMIT):
+        if len(line) == _LIMIT and not line.endswith(b"\n"):
+            yield lines, ""
+            mark, digest = _long_line(file, line)
+            yield [mark], digest
+            lines, size = [], 0
+            continue
+        lines.append(line)
+        size += len(line)
+        if size > _BATCH:
+            yield lines, ""
+            lines, size = [], 0
+    yield lines, ""
+
+
+def _digests(lines: list[bytes], known: str) -> list[str]:
+    if known:
+        return [known]
+    return [sha256(memoryview(line)[:-1] if line.endswith(b"\n") else line).hexdigest() for line in lines]
 
 
 def _long_line(file: BinaryIO, piece: bytes) -> tuple[bytes, str]:
