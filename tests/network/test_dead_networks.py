@@ -75,9 +75,7 @@ SAMPLE: tuple[dict[str, str], ...] = (
     {"service": "self_signed"},
     {"service": "redirect"},
     {"metrics": "flood"},
-    {"prometheus": "bomb"},
     {"prometheus": "redirect_scheme"},
-    {"target": "silent"},
     {"target": "drop"},
 )
 WHOLE = [{role: dead} for role, expected in ROLES.items() for dead in (METRICS if role == "metrics" else expected.says)]

@@ -106,7 +106,9 @@ def test_no_answer_of_a_service_is_shown(planted: Planted) -> None:
     assert planted.hits(ran) == []
 
 
-@pytest.mark.parametrize("crash", CRASHES)
+@pytest.mark.parametrize(
+    "crash", [pytest.param(name, marks=pytest.mark.long) if name in {"row", "fixture"} else name for name in CRASHES]
+)
 def test_a_crash_shows_no_value_of_any_frame(planted: Planted, tmp_path: Path, crash: str) -> None:
     (tmp_path / "crashing.py").write_text(CRASHES[crash])
     ran = loud(planted, "-p", "crashing", PYTHONPATH=str(tmp_path))
