@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from drill.target import Target
 
 MAX_PROBE_RATE = 50.0
+"""Probes per second that are never exceeded: a drill must not become the load it looks for."""
 LONGER = 2
 """How many times its length an observation may take for want of requests."""
-"""Probes per second that are never exceeded: a drill must not become the load it looks for."""
 MAX_PROBE_BYTES = 1024 * 1024
 """What an answer to a probe may hold: 64 of them are under way at once when a service floods them."""
 POLL_S = 2.0
