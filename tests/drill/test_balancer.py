@@ -27,6 +27,7 @@ def test_a_stale_replica_behind_a_load_balancer_is_found_and_named(stack: Stack,
     assert "(process started " in ran.reason("force_faiss")
 
 
+@pytest.mark.long
 def test_replicas_that_are_not_listed_are_unproven_behind_the_load_balancer(
     stack: Stack, desk: Desk, address: str
 ) -> None:

@@ -12,7 +12,7 @@ from sandbox.faults import FAULTS
 from sandbox.faults.expected import EXPECTED, FAIL, OTHER_MODES, Expected
 from sandbox.stack import Stack
 
-QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "endpoint_missing", "stale_index", "circuit_flapping")
+QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "stale_index")
 """Always run; the others are the long sweep."""
 HEALTHY = 3
 

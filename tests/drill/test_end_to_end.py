@@ -65,8 +65,8 @@ def test_apply_changes_exactly_three_values_and_a_second_apply_is_no_change_and_
     ("fault", "row"),
     [
         ("dual_write_flag_ignored", "disable_dual_write"),
-        ("shadow_read_flag_ignored", "disable_shadow_read"),
-        ("backend_flag_ignored", "force_faiss"),
+        pytest.param("shadow_read_flag_ignored", "disable_shadow_read", marks=pytest.mark.long),
+        pytest.param("backend_flag_ignored", "force_faiss", marks=pytest.mark.long),
     ],
 )
 def test_a_flag_that_one_of_two_instances_ignores_is_red_at_its_step(
