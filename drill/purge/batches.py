@@ -1,8 +1,7 @@
 """Delete the documents of a plan, batch by batch, each quarantined first.
 
-While a part is written to the disk, the next batch is read from the target: nothing else overlaps. All calls of the
-target are made by one thread, all writes of the quarantine by another, and a batch is deleted only when its part is
-there.
+One thread calls the target, another one writes quarantine and events: while a part is written to the disk, the batch
+before it is deleted and the next one is read. A batch is deleted only when its part is there and announced.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -38,6 +37,7 @@ class _Batch:
     tenant: str
     number: int
     rows: Sequence[Row]
+    pairs: Sequence[Pair]
     part: "Future[Part]"
 
 
@@ -63,7 +63,7 @@ class BatchPurge:
     tally: Tally
     _writer: ThreadPoolExecutor = field(init=False)
     _quarantined: _Batch | None = field(default=None, init=False)
-    """Being written, or written and not deleted yet."""
+    """Being written, or written and not deleted yet: the last one that was exported."""
     _deleted: _Deleted | None = field(default=None, init=False)
     """Deleted, and not confirmed in the quarantine yet."""
 
@@ -76,8 +76,9 @@ class BatchPurge:
                 for tenant in plan.tenants:
                     if tenant.doomed:
                         self._tenant(tenant, progress, before)
-                self._delete_quarantined()
+                self._delete(self._quarantined)
             finally:
+                self._quarantined = None
                 self._confirm_deleted()
         progress.add(self.tally.done - before - progress.done)
 
@@ -100,44 +101,57 @@ class BatchPurge:
         return version, doomed
 
     def _one(self, tenant: str, pairs: Sequence[Pair]) -> None:
-        """Export a batch, finish the one before, whatever becomes of the export, and have this one written."""
+        """Export a batch and have it written; meanwhile finish the one before, whatever becomes of the export."""
+        before = self._quarantined
         try:
             self.budget.check()
             condemned = set(pairs)
             rows = [row for row in self.target.export(tenant, [key for key, _ in pairs]) if row.pair in condemned]
+            self.tally.skipped += len(condemned - {row.pair for row in rows})
+            self.tally.batches += 1
+            self._quarantined = self._submit(tenant, rows) if rows else None
         finally:
-            self._delete_quarantined()
-        self.tally.skipped += len(condemned) - len({row.pair for row in rows})
-        self.tally.batches += 1
-        if rows:
-            number, deleted = self.tally.batches, self._deleted
-            self._deleted = None
-            part = self._writer.submit(self._write, tenant, number, rows, deleted)
-            self._quarantined = _Batch(tenant, number, rows, part)
+            self._delete(before)
 
-    def _write(self, tenant: str, number: int, rows: Sequence[Row], before: _Deleted | None) -> Part:
-        """Confirm the batch ``before`` and put ``rows`` into the quarantine, durably."""
+    def _submit(self, tenant: str, rows: Sequence[Row]) -> _Batch:
+        """Have ``rows`` written by the other thread, in the order of the calls."""
+        before, deleted, number = self._quarantined, self._deleted, self.tally.batches
+        self._deleted = None
+        part = self._writer.submit(self._write, tenant, number, rows, before, deleted)
+        return _Batch(tenant, number, rows, [row.pair for row in rows], part)
+
+    def _write(
+        self, tenant: str, number: int, rows: Sequence[Row], before: _Batch | None, deleted: _Deleted | None
+    ) -> Part:
+        """Confirm the batch ``deleted``, put ``rows`` into the quarantine, durably, and announce their delete.
+
+        If the batch ``before`` could not be written, neither is this one.
+        """
+        if deleted is not None:
+            self._confirm(deleted)
         if before is not None:
-            self._confirm(before)
+            before.part.result()
         self.events.event("purge_quarantine", tenant=tenant, batch=number, documents=len(rows))
-        return self.quarantine.put(tenant, rows)
+        part = self.quarantine.put(tenant, rows)
+        facts = {"part": part.path.name, "sha256": part.sha256}
+        self.events.event("purge_delete", tenant=tenant, batch=number, **facts)
+        return part
 
-    def _delete_quarantined(self) -> None:
-        """Delete the batch whose part is on the disk now, as it was exported, and look what is gone.
+    def _delete(self, batch: _Batch | None) -> None:
+        """Delete a batch whose part is on the disk, as it was exported, and look what is gone.
 
         Not gone: what is still there unchanged, and what was written anew before it could be deleted.
         """
-        batch, self._quarantined = self._quarantined, None
         if batch is None:
             return
-        part = batch.part.result()
-        facts = {"part": part.path.name, "sha256": part.sha256}
-        self.events.event("purge_delete", tenant=batch.tenant, batch=batch.number, **facts)
-        claimed = self.target.delete(batch.tenant, [row.pair for row in batch.rows])
+        batch.part.result()
+        self._confirm_deleted()
+        claimed = self.target.delete(batch.tenant, batch.pairs)
         self.target.flush()
-        there = self.target.present(batch.tenant, [row.id for row in batch.rows])
+        there = self.target.present(batch.tenant, [key for key, _ in batch.pairs])
         rewritten = {key for key, _ in there} - claimed
-        gone = [row for row in batch.rows if row.pair not in there and row.id not in rewritten]
+        held = zip(batch.pairs, batch.rows, strict=True)
+        gone = [row for pair, row in held if pair not in there and pair[0] not in rewritten]
         self._deleted = _Deleted(batch, gone)
         self.tally.purged += len(gone)
         self.tally.skipped += len(batch.rows) - len(gone)

@@ -15,12 +15,24 @@ from drill.errors import CannotMeasure
 if TYPE_CHECKING:
     import duckdb
 
+SUSPECTS = """
+CREATE TEMP TABLE suspect AS SELECT DISTINCT coalesce(t.k, p.k) AS k
+FROM (SELECT hash(s.id) AS k, hash(s.hash) AS c FROM read_parquet(?) s {where}) p
+FULL OUTER JOIN (SELECT hash(s.id) AS k, hash(s.hash) AS c FROM read_parquet(?) s {where}) t ON p.k = t.k
+WHERE p.c IS DISTINCT FROM t.c
+"""
+"""The first of two passes, over 16 bytes a document: what must be looked at. Whole texts spill six times as much.
+
+A document that differs is missed if another one has its id's hash and its content's, both of 64 bits; one that agrees
+is at most looked at for nothing.
+"""
 JOIN = """
 COPY (
     SELECT DISTINCT coalesce(t.id, p.id) AS id,
            CASE WHEN p.id IS NULL THEN 'orphan' WHEN t.id IS NULL THEN 'missing' ELSE 'stale' END AS kind,
            coalesce(t.hash, '') AS hash_target
-    FROM (FROM read_parquet(?) s {where}) p FULL OUTER JOIN (FROM read_parquet(?) s {where}) t ON p.id = t.id
+    FROM (FROM read_parquet(?) s WHERE hash(s.id) IN (FROM suspect)) p
+    FULL OUTER JOIN (FROM read_parquet(?) s WHERE hash(s.id) IN (FROM suspect)) t ON p.id = t.id
     WHERE p.id IS NULL OR t.id IS NULL OR p.hash <> t.hash
     ORDER BY 1, 3
 ) TO '{delta}' (FORMAT parquet, COMPRESSION zstd)
@@ -60,7 +72,8 @@ def join(part: Partition) -> tuple[int, int]:
     scratch = f"{part.delta}.{os.getpid()}.tmp"
     files = [one_file(part.primary), one_file(part.target)]
     with duckdb_in(part.room) as duck:
-        duck.execute(JOIN.format(where=where, delta=_quoted(scratch)), files)
+        duck.execute(SUSPECTS.format(where=where), files)
+        duck.execute(JOIN.format(delta=_quoted(scratch)), files)
         counts = [_rows(duck, where, file) if where else 0 for file in files]
     Path(scratch).replace(part.delta)
     return counts[0], counts[1]

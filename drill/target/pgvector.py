@@ -6,9 +6,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.pq import Format
 from psycopg.sql import Composed
 
 from drill.content_hash import content_hash
@@ -17,14 +14,14 @@ from drill.secret import Secret
 from drill.target import pgvector_sql
 from drill.target.base import Pair, Row, TargetSettings
 from drill.target.pgvector_connection import BoundedConnection, Unanswered, connect, unavailable
+from drill.target.pgvector_sql import text_array
+from drill.target.pgvector_vectors import VECTOR_TYPES, float32s, undecoded
 
 PAGE = 10_000
 """Rows a page of the scan: the fastest in the measurements of VECTORS.md section 4."""
 RANGE = 100_000
 """Rows that are summed up by one statement: well within its timeout."""
 RETRY_PAUSE_S = 0.2
-VECTOR_HEADER = 4
-VECTOR_TYPES = ("vector", "halfvec")
 
 Answer = TypeVar("Answer")
 
@@ -76,20 +73,22 @@ class PgvectorTarget:
 
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""
-        return set(self._page(self._sql.present, {"tenant": tenant, "ids": list(ids)}))
+        return set(self._page(self._sql.present, {"tenant": tenant, "ids": text_array(ids)}))
 
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist now, with their vectors."""
-        values = {"tenant": tenant, "ids": list(ids)}
-        floats = ">f2" if self._sql.vector_type.endswith("halfvec") else ">f4"
-        found = self._call("export", lambda cursor: _undecoded(cursor).execute(self._sql.export, values).fetchall())
-        return [Row(key, self._hashed(raw), _floats(vector, floats), payload) for key, raw, vector, payload in found]
+        values = {"tenant": tenant, "ids": text_array(ids)}
+        found = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values).fetchall())
+        vectors = float32s([sent for _, _, sent, _ in found], self._sql.vector_type)
+        pairs = zip(found, vectors, strict=True)
+        return [Row(key, self._hashed(raw), vector, payload) for (key, raw, _, payload), vector in pairs]
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash, in one transaction."""
         if self._sql.hashed_here:
             return self._call("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))
-        values = {"tenant": tenant, "ids": [key for key, _ in pairs], "hashes": [value for _, value in pairs]}
+        ids, hashes = text_array([key for key, _ in pairs]), text_array([value for _, value in pairs])
+        values = {"tenant": tenant, "ids": ids, "hashes": hashes}
         gone = self._call("delete", lambda cursor: cursor.execute(self._sql.delete, values).fetchall())
         return {key for (key,) in gone}
 
@@ -174,9 +173,10 @@ class PgvectorTarget:
     def _delete_hashed_here(self, cursor: psycopg.Cursor[Any], tenant: str, pairs: frozenset[Pair]) -> set[str]:
         """Lock the rows, compare on this side, delete what agrees: nobody can change a row in between."""
         with cursor.connection.transaction():
-            locked = cursor.execute(self._sql.lock, {"tenant": tenant, "ids": [key for key, _ in pairs]}).fetchall()
+            ids = text_array([key for key, _ in pairs])
+            locked = cursor.execute(self._sql.lock, {"tenant": tenant, "ids": ids}).fetchall()
             same = [key for key, text in locked if (key, content_hash(text)) in pairs]
-            gone = cursor.execute(self._sql.delete_ids, {"tenant": tenant, "ids": same}).fetchall()
+            gone = cursor.execute(self._sql.delete_ids, {"tenant": tenant, "ids": text_array(same)}).fetchall()
         return {key for (key,) in gone}
 
     def _vector(self, raw: bytes | None) -> object:
@@ -239,31 +239,3 @@ def _all_lower(page: Sequence[tuple[str, str | None]]) -> bool:
         return False
     joined = "".join(hashes)  # type: ignore[arg-type]  # none is None
     return joined == joined.lower()
-
-
-class _Undecoded(Loader):
-    """Hands a value over as it came: a vector object for each of many rows costs more than the query."""
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
-def _undecoded(cursor: psycopg.Cursor[Any]) -> psycopg.Cursor[Any]:
-    for name in VECTOR_TYPES:
-        if kind := cursor.adapters.types.get(name):
-            cursor.adapters.register_loader(kind.oid, _Undecoded)
-    return cursor
-
-
-def _floats(sent: bytes | None, floats: str) -> bytes | None:
-    """Return a vector as float32, little endian: exact, since float16 fits into float32.
-
-    ``sent``: pgvector's binary format, dimension and a spare field of 16 bits each, then ``floats`` in network order.
-    """
-    if sent is None:
-        return None
-    import numpy as np
-
-    return np.frombuffer(sent, floats, offset=VECTOR_HEADER).astype("<f4").tobytes()

@@ -1,6 +1,6 @@
 """The statements of the pgvector target, built once from the configured names and the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composed, Identifier
@@ -42,6 +42,16 @@ class Statements:
     restore: Composed
 
 
+def text_array(values: Collection[str]) -> str:
+    """Return ``values`` as PostgreSQL writes an array: psycopg's own way takes longer than a look-up of them."""
+    if not values:
+        return "{}"
+    quoted = '","'.join(values)
+    if "\\" in quoted or quoted.count('"') != 2 * (len(values) - 1):
+        quoted = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f'{{"{quoted}"}}'
+
+
 def table_name(settings: TargetSettings) -> Identifier:
     """Quote the table, whose name may hold a schema, for use as a value."""
     return Identifier(*settings.table.split("."))
@@ -64,7 +74,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         "saved_tenant": _name("saved", settings.tenant_column),
         "hash": _hash(settings, types),
         "shown": _shown(settings, types),
-        "ids": SQL("%(ids)b::{}[]").format(_type(types[settings.id_column])),
+        "ids": SQL("%(ids)t::text[]::{}[]").format(_type(types[settings.id_column])),
         "id_type": _type(types[settings.id_column]),
         "vector_type": _type(types[settings.vector_column]),
         "others": SQL(", ").join(_name(name) for name, _ in columns if name != settings.vector_column),
@@ -99,8 +109,8 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
             "SELECT {id}::text, {shown}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
         ),
         delete=statement(
-            "DELETE FROM {t} t USING unnest({ids}, %(hashes)b::text[]) d(id, hash) "
-            "WHERE {tenant} = %(tenant)s AND {id} = d.id AND {hash} = d.hash RETURNING {id}::text"
+            "DELETE FROM {t} t USING unnest({ids}, %(hashes)t::text[]) d(id, hash) "
+            "WHERE {tenant} = %(tenant)s AND {id} = d.id AND ({shown} = d.hash OR {hash} = d.hash) RETURNING {id}::text"
         ),
         delete_ids=statement("DELETE {chosen} RETURNING {id}::text"),
         restore=statement(

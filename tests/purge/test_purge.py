@@ -137,7 +137,10 @@ def test_a_tenant_that_the_target_does_not_have_is_all_missing(world: World) -> 
 
 
 def test_every_side_effect_is_announced_in_order(world: World) -> None:
-    """Plan, then for each batch: quarantine, delete, deleted; the event names the part that is already there."""
+    """Plan, then for each batch: quarantine, delete, deleted; the event names the part that is already there.
+
+    A batch is deleted while the next one is written: it is confirmed when that is announced.
+    """
     world.seed()
 
     def part_is_there() -> None:
@@ -146,7 +149,16 @@ def test_every_side_effect_is_announced_in_order(world: World) -> None:
 
     log = Log(on={("purge_delete", nth): part_is_there for nth in (1, 2, 3)})
     world.purge(log=log).run()
-    assert log.kinds() == ["purge_plan", *["purge_quarantine", "purge_delete", "purge_deleted"] * 3]
+    kinds = {kind: [facts["batch"] for one, facts in log.events if one == kind] for kind in log.kinds()[1:]}
+    assert kinds == {kind: [1, 2, 3] for kind in ("purge_quarantine", "purge_delete", "purge_deleted")}
+    assert [(kind, facts.get("batch")) for kind, facts in log.events][:6] == [
+        ("purge_plan", None),
+        ("purge_quarantine", 1),
+        ("purge_delete", 1),
+        ("purge_quarantine", 2),
+        ("purge_delete", 2),
+        ("purge_deleted", 1),
+    ]
 
 
 def test_nothing_but_the_quarantine_is_left_behind_and_it_is_private(world: World) -> None:

@@ -235,7 +235,7 @@ def test_time_running_out_stops_between_batches(world: World, monkeypatch: pytes
     def over(_: Budget) -> None:
         raise OverBudget("the time budget of 1 s is used up")
 
-    report = world.purge(log=Log(on={("purge_delete", 1): use_up})).run()
+    report = world.purge(target=world.meddling("delete", 1, use_up)).run()
     assert (report.status, report.purged, report.left) == (PurgeStatus.DEFERRED, 10, 2)
     assert "10 of 12 documents deleted so far" in report.reason
     monkeypatch.undo()
@@ -351,7 +351,7 @@ def test_live_snapshots_never_cost_a_good_document(world: World) -> None:
 
     def serve() -> None:
         held = dict(good)
-        while not stop.is_set():
+        while not stop.wait(0.02):
             held[f"new{len(held)}"] = "x"
             with suppress(FileNotFoundError):
                 world.faiss(held)

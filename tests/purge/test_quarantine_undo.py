@@ -36,7 +36,7 @@ def test_a_part_is_plain_parquet_with_zstd(tmp_path: Path) -> None:
     quarantine.open()
     path = quarantine.put("a", ROWS).path
     assert parquet.read_table(path).column_names == ["tenant", "id", "hash", "vector", "payload"]
-    assert parquet.ParquetFile(path).metadata.row_group(0).column(3).compression == "ZSTD"
+    assert parquet.ParquetFile(path).metadata.row_group(0).column(4).compression == "ZSTD"
 
 
 def test_confirm_keeps_exactly_what_is_gone(tmp_path: Path) -> None:
