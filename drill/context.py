@@ -1,6 +1,5 @@
 """One drill while it runs: its configuration, its record, and the clients that steps and checks share."""
 
-import math
 import os
 import time
 from collections import Counter
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_PROBE_RATE = 50.0
 """Probes per second that are never exceeded: a drill must not become the load it looks for."""
-LONGER = 2
-"""How many times its length an observation may take for want of requests."""
 MAX_PROBE_BYTES = 1024 * 1024
 """What an answer to a probe may hold: 64 of them are under way at once when a service floods them."""
 POLL_S = 2.0
@@ -244,26 +241,14 @@ class Drill:
         self._watch(enough, 2 * seconds + 5)
 
     def observe(self) -> Window:
-        """Return the observation window, waiting for its end once: ``observe_s`` long, with ``min_requests`` probes.
+        """Return the observation window, waiting once for its end: ``observe_s`` and ``min_requests`` requests."""
+        from drill.sample_size import gather_enough
 
-        Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``): so many
-        that every instance is asked that often, unless its users do.
-        """
         if self.observed is None:
             self.settle()
-            seconds, least = self.config.slo.observe_s, self.config.slo.min_requests
-            fleet = 1.02 * least * len(self.service.instances)  # some are not answered
-            self.gather(seconds, max(least, min(fleet, 0.9 * MAX_PROBE_RATE * seconds)))
-            if self._least_counted() < least:
-                self.gather(seconds, min(fleet, LONGER * MAX_PROBE_RATE * seconds))
+            gather_enough(self)
             self.observed = self.window(self.read_metrics())
         return self.observed
-
-    def _least_counted(self) -> float:
-        """Return how many requests of anybody the instance with the fewest has counted; the dead are not waited for."""
-        window = self.window(self.glance_at_metrics())
-        alive = [(window.probes[name], delta) for name, delta in window.since_boot.items() if window.probes[name]]
-        return min((max(probes, delta.growth("retrieval_requests_total")) for probes, delta in alive), default=math.inf)
 
     def gather(self, seconds: float, needed: float, what: str = "watching the service") -> None:
         """Wait until ``seconds`` have passed since the service settled, and ``needed`` probes were answered.
