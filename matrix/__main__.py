@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from matrix import results
-from matrix.bench import open_bench
-from matrix.docs import SOURCES, write_docs
-from matrix.faults import named, try_all
+from matrix.docs import write_docs
+from matrix.faults import SOURCES, named, try_all
 from matrix.healthy import SEED, healthy_runs
 from matrix.outcome import Outcome
 from sandbox.faults.expected import EXPECTED
@@ -49,11 +48,10 @@ def _arguments() -> argparse.Namespace:
 def _faults(folder: Path, source: str, only: list[str]) -> int:
     missed = 0
     print(f"{'fault':<30} {'source':<11} {'seconds':>7}  expected -> seen", flush=True)
-    with open_bench(folder, source) as bench:
-        for outcome in try_all(bench, source, named(source, only)):
-            results.keep_outcomes([outcome])
-            missed += not outcome.ok
-            print(_line(outcome), flush=True)
+    for outcome in try_all(folder, source, named(source, only)):
+        results.keep_outcomes([outcome])
+        missed += not outcome.ok
+        print(_line(outcome), flush=True)
     return missed
 
 

@@ -1,12 +1,12 @@
-"""One stack for many drills: put back into its incident before each, whatever the last one left."""
+"""One stack for many drills: put back into what it began with before each, whatever the last one left."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sandbox.corpus import TENANTS
 from sandbox.stack import INCIDENT, Metrics, Stack
 from tests.drill.harness import Desk, Ran
 
@@ -20,21 +20,23 @@ class Bench:
 
     stack: Stack
     folder: Path
-    _incident: bytes = b""
-    _drills: int = 0
+    began_with: bytes = b""
+    """The env file, as it was at the beginning."""
+    _turn: int = 0
 
     def __post_init__(self) -> None:
-        """Remember the incident's env file."""
-        self._incident = self.stack.env_file.read_bytes()
+        """Remember the env file."""
+        self.began_with = self.stack.env_file.read_bytes()
 
     def reset(self, changes: Mapping[bytes, bytes] | None = None) -> None:
-        """Put the incident back: flags, processes, and no fault but those of the incident."""
+        """Put the beginning back: flags, processes, no fault but those of the incident, and an empty journal."""
+        self._turn += 1
         for name, instances in self.stack.status().faults.items():
             if name not in INCIDENT and instances:
                 self.stack.fault(name, on=False)
         for left in self.stack.home.glob(".env.*"):
             left.unlink()
-        text = self._incident
+        text = self.began_with
         for old, new in (changes or {}).items():
             assert old in text, old
             text = text.replace(old, new)
@@ -44,20 +46,19 @@ class Bench:
 
     def drill(self, *options: str, **environ: str) -> tuple[Ran, float]:
         """Perform a real drill, and return it with the seconds it took."""
-        self._drills += 1
-        here = self.folder / f"drill-{self._drills}"
+        here = self.folder / f"drill-{self._turn}"
         desk = Desk(self.stack.env_file, here / "artifacts", here / "reports")
         began = time.monotonic()
-        ran = desk.drill("--apply", *options, timeout_s=900, **{**QUICK, **environ})
+        ran = desk.drill(*options, timeout_s=900, **{**QUICK, **environ})
         return ran, time.monotonic() - began
 
 
 @contextmanager
-def open_bench(folder: Path, source: str, tenants: Sequence[str] = TENANTS) -> Iterator[Bench]:
-    """Start a stack whose drills read their metrics from ``source``."""
+def open_bench(folder: Path, source: str, **start: Any) -> Iterator[Bench]:
+    """Start a stack (``start`` as of ``Stack.start``) whose drills read their metrics from ``source``."""
     folder.mkdir(parents=True)
     kept: Metrics = "prometheus" if source == "prometheus" else "scrape"
-    with Stack.start(folder / "home", tenants=tenants, metrics=kept) as stack:
+    with Stack.start(folder / "home", metrics=kept, **start) as stack:
         yield Bench(stack, folder)
 
 

@@ -1,29 +1,55 @@
 """Every fault against the drill."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from matrix.bench import Bench, seen
+from matrix.bench import Bench, open_bench, seen
+from matrix.modes import MODES
 from matrix.outcome import Outcome, judge
 from sandbox.faults.expected import EXPECTED
+from sandbox.faults.expected.model import Mode
+
+SOURCES = ("scrape", "prometheus")
+"""Where metrics are read; the first is where faults are met that every source shows alike."""
 
 
-def named(source: str, only: Sequence[str] = ()) -> list[str]:
-    """Return the faults that can be told by ``source``, or those of ``only`` in their order."""
-    return [name for name in only or EXPECTED if EXPECTED[name].only in {"", source}]
+def told_by(name: str, source: str) -> bool:
+    """Return whether ``source`` is one that can tell the fault, and on which it is met."""
+    expected = EXPECTED[name]
+    return expected.only in {"", source} and (source == SOURCES[0] or not MODES[expected.mode].once)
 
 
-def try_all(bench: Bench, source: str, names: Iterable[str]) -> Iterator[Outcome]:
-    """Drill against each fault, from a fresh incident each time."""
-    for name in names:
-        bench.reset()
-        yield try_one(bench, source, name)
+def named(source: str, only: Sequence[str] = (), mode: str = "") -> list[str]:
+    """Return the faults (of ``mode``, empty: all) that are met on ``source``, or those of ``only`` in their order."""
+    return [name for name in only or EXPECTED if told_by(name, source) and mode in {"", EXPECTED[name].mode}]
+
+
+def try_all(folder: Path, source: str, names: Sequence[str]) -> Iterator[Outcome]:
+    """Drill against each fault, on stacks in ``folder``, from a fresh beginning each time."""
+    for number, (mode, batch) in enumerate(_batches(names)):
+        with open_bench(folder / f"{mode}-{number}", source, **MODES[mode].start) as bench:
+            for name in batch:
+                bench.reset()
+                yield try_one(bench, source, name)
 
 
 def try_one(bench: Bench, source: str, name: str) -> Outcome:
-    """Drill against one fault; the bench is in its incident."""
+    """Drill against one fault; the bench is as the fault's mode begins."""
     expected = EXPECTED[name]
-    bench.stack.fault(name, expected.instance)
-    ran, seconds = bench.drill()
+    mode = MODES[expected.mode]
+    after = mode.before(bench)
+    bench.stack.fault(expected.fault or name, expected.instance)
+    ran, seconds = bench.drill(*mode.options, **mode.environ)
     found = seen(ran) if ran.entries else {}
+    reasons = {row: ran.reason(row) for row in found}
     result = str(ran.entry["result"]) if ran.entries else f"exit {ran.code} without a journal line"
-    return Outcome(name, source, tuple(expected.red), found, result, round(seconds, 1), judge(expected, found, result))
+    problems = (*judge(expected, found, result, reasons), *after())
+    return Outcome(name, source, tuple(expected.red), found, result, round(seconds, 1), problems, reasons)
+
+
+def _batches(names: Sequence[str]) -> Iterator[tuple[Mode, list[str]]]:
+    """Yield the names that share a stack, with their mode."""
+    for name, mode in MODES.items():
+        mine = [one for one in names if EXPECTED[one].mode == name]
+        for batch in ([one] for one in mine) if mode.fresh else filter(None, [mine]):
+            yield name, batch

@@ -84,7 +84,7 @@ def healthy_runs(folder: Path, source: str, count: int, *, seed: int = SEED) -> 
     dice = random.Random(seed)  # noqa: S311 - a seed makes the runs repeatable
     for first in range(1, count + 1, PER_STACK):
         tenants = tuple(dice.sample(TENANTS, dice.randint(1, len(TENANTS))))
-        with open_bench(folder / f"from-{first}", source, tenants) as bench:
+        with open_bench(folder / f"from-{first}", source, tenants=tenants) as bench:
             for number in range(first, min(first + PER_STACK, count + 1)):
                 yield run_one(bench, source, number, Situation.draw(dice), tenants)
 
@@ -93,7 +93,7 @@ def run_one(bench: Bench, source: str, number: int, situation: Situation, tenant
     """Drill once."""
     bench.reset(situation.changes())
     with extra_load(bench.stack, tenants, situation.load_per_s):
-        ran, seconds = bench.drill("--purge", situation.purge, **BRIEF)
+        ran, seconds = bench.drill("--apply", "--purge", situation.purge, **BRIEF)
     found = seen(ran) if ran.entries else {}
     result = str(ran.entry["result"]) if ran.entries else f"exit {ran.code} without a journal line"
     reasons = {row: ran.reason(row) for row in found}

@@ -1,7 +1,7 @@
 """One drill of the matrix: what was expected, what was seen, and whether that fits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox.faults.expected import Expected
 
@@ -20,6 +20,8 @@ class Outcome:
     seconds: float
     problems: tuple[str, ...] = ()
     """What does not fit; empty if the fault was found where it must be, and nowhere else."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Id -> what the drill said of it, for whoever has to find out why something does not fit."""
 
     @property
     def ok(self) -> bool:
@@ -27,10 +29,18 @@ class Outcome:
         return not self.problems
 
 
-def judge(expected: Expected, seen: Mapping[str, str], result: str) -> tuple[str, ...]:
-    """Return what does not fit between an expectation and a drill's verdicts; nothing if all does."""
+def judge(
+    expected: Expected, seen: Mapping[str, str], result: str, reasons: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return what does not fit between an expectation and a drill's verdicts and reasons; nothing if all does."""
     problems = [f"{row} is {seen.get(row, 'green')}" for row, may in expected.red.items() if not _fits(row, may, seen)]
     problems += [f"{row} is {seen[row]} too" for row in seen if row not in expected.red and row not in expected.also]
+    problems += [
+        f"{row} does not say {text!r}"
+        for row in expected.red
+        for text in expected.says
+        if text not in (reasons or {}).get(row, "")
+    ]
     if result not in expected.result.split():
         problems.append(f"the drill's result is {result}")
     return tuple(problems)

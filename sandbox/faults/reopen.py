@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FULL = 0.5
 """Sample rate from which on the target is under load."""
 SLOW_S = 0.7
-TURNS_AFTER_S = 8.0
+TURNS_AFTER_S = 9.0
 """Longer than the first half of a hold and the restart before it, shorter than the whole."""
 
 
@@ -74,7 +74,7 @@ class CircuitStaysOpen(Hooks):
 
 @fault
 class TurnsBadLater(Hooks):
-    """With shadow-read on, one search in five fails from 8 s after boot on."""
+    """With shadow-read on, one search in five fails from 9 s after boot on."""
 
     def __init__(self, instance: int) -> None:
         super().__init__(instance)

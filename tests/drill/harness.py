@@ -49,8 +49,9 @@ class Ran:
 
     @property
     def not_green(self) -> set[str]:
-        """Ids of rows whose verdict is bad or unproven; rows that were not run are not among them."""
-        return {row for row, verdict in self.verdicts.items() if verdict not in {"pass", "not_run"}} - {"preflight"}
+        """Ids of rows whose verdict is bad or unproven; rows that were not run are not among them, nor sums of rows."""
+        bad = {row for row, verdict in self.verdicts.items() if verdict not in {"pass", "not_run"}}
+        return bad - {"preflight", "reopen"}
 
     def reason(self, row: str) -> str:
         """Return the reason given for a row."""

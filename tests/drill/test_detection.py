@@ -1,15 +1,17 @@
 """Every fault of the sandbox must turn the drill red or unproven at the ids that watch for it, and at no others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from matrix.bench import Bench
-from matrix.faults import named, try_one
+from matrix.faults import SOURCES, named, try_one
 from matrix.healthy import healthy_runs
+from matrix.modes import MODES
 from matrix.outcome import judge
 from sandbox.faults import FAULTS
-from sandbox.faults.expected import EXPECTED, FAIL, OTHER_MODES, Expected
+from sandbox.faults.expected import EXPECTED, FAIL, Expected
 from sandbox.stack import Stack
 
 QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "stale_index")
@@ -21,7 +23,7 @@ def marked(names: list[str]) -> list[object]:
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
-@pytest.mark.parametrize("fault", marked(named("scrape")))
+@pytest.mark.parametrize("fault", marked(named("scrape", mode="rollback")))
 def test_a_fault_shows_at_its_ids_and_at_no_others(stack: Stack, tmp_path: Path, fault: str) -> None:
     outcome = try_one(Bench(stack, tmp_path), "scrape", fault)
     assert outcome.ok, outcome
@@ -41,7 +43,7 @@ def test_more_healthy_drills_are_green(tmp_path: Path) -> None:
 
 
 def test_every_fault_says_what_it_must_show() -> None:
-    assert set(EXPECTED) == {name for name, one in FAULTS.items() if one.hooks.__module__ not in OTHER_MODES}
+    assert {expected.fault or name for name, expected in EXPECTED.items()} == set(FAULTS)
     assert len(EXPECTED) >= 45
     for name, expected in EXPECTED.items():
         assert expected.why, name
@@ -65,3 +67,16 @@ EXAMPLE = Expected({"slo.errors": FAIL}, "why", {"slo.latency": "because"})
 )
 def test_the_matrix_itself_can_be_red(seen: dict[str, str], result: str, problems: tuple[str, ...]) -> None:
     assert judge(EXAMPLE, seen, result) == problems
+
+
+def test_a_row_that_is_red_for_another_reason_does_not_fit() -> None:
+    told = replace(EXAMPLE, says=("5 errors",))
+    seen = {"slo.errors": "fail"}
+    assert judge(told, seen, "failure", {"slo.errors": "5 errors of 100"}) == ()
+    assert judge(told, seen, "failure", {"slo.errors": "no answer"}) == ("slo.errors does not say '5 errors'",)
+
+
+def test_every_kind_of_drill_has_faults_and_every_fault_is_met_on_a_source_that_can_tell_it() -> None:
+    assert {expected.mode for expected in EXPECTED.values()} == set(MODES)
+    assert {name for source in SOURCES for name in named(source)} == set(EXPECTED)
+    assert not set(named("prometheus", mode="rehearsal"))

@@ -6,20 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from matrix.bench import Bench
+from matrix.faults import named, try_one
+from matrix.modes import MODES
+from sandbox.faults.expected import EXPECTED
 from sandbox.stack import Stack
 from tests.drill.harness import Desk
 
-EXPECTED = {
-    "crash_on_boot": "exit code 1",
-    "needs_target_at_boot": "exit code 1",
-    "no_faiss_in_image": "not healthy",
-    "rehearsal_takes_real_port": "port",
-    "rehearsal_never_stops": "did not stop",
-    "rehearsal_writes_index": "wrote to its FAISS data",
-}
-"""Fault -> a word of what the rehearsal says of it."""
-QUICK = {"crash_on_boot", "needs_target_at_boot"}
-SHORT = {"DRILL_REHEARSAL__BOOT_TIMEOUT_S": "15", "DRILL_REHEARSAL__STOP_TIMEOUT_S": "4"}
+QUICK = {"crash_on_boot_rehearsed", "needs_target_at_boot"}
+SHORT = MODES["rehearsal"].environ
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +42,20 @@ def test_a_service_that_comes_up_on_the_new_env_file_is_green_and_leaves_nothing
 
 
 @pytest.mark.parametrize(
-    "fault", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in EXPECTED]
+    "fault",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.long)
+        for name in named("scrape", mode="rehearsal")
+    ],
 )
 def test_what_would_go_wrong_is_red_in_the_dry_run_and_nothing_else_is(
     migrating: Stack, tmp_path: Path, fault: str
 ) -> None:
-    before = migrating.env_file.read_bytes()
-    migrating.fault(fault)
     try:
-        ran = desk(migrating, tmp_path).drill(timeout_s=240, **SHORT)
+        outcome = try_one(Bench(migrating, tmp_path), "scrape", fault)
     finally:
-        migrating.fault(fault, on=False)
-    ran.expect(1)
-    assert ran.not_green == {"preflight.rehearsal"}, repr(ran)
-    assert EXPECTED[fault] in ran.reason("preflight.rehearsal"), repr(ran)
-    assert migrating.env_file.read_bytes() == before
+        migrating.fault(EXPECTED[fault].fault or fault, on=False)
+    assert outcome.ok, outcome
 
 
 def test_a_plan_of_a_dry_run_is_carried_out_and_refused_once_the_env_file_has_moved(

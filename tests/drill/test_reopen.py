@@ -9,20 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from matrix.faults import named, try_all
 from sandbox.stack import Stack
 from tests.drill.harness import QUICK as SHORT
 from tests.drill.harness import ROOT, Desk, Ran
 
 HOLD = {"DRILL_REOPEN__HOLD_S": "10", "DRILL_TARGET__STATEMENT_TIMEOUT_S": "10"}
-EXPECTED = {
-    "shadow_samples_nothing": ("reopen.shadow_read", "take effect"),
-    "agreement_collapses_at_full": ("reopen.shadow_read", "agreement@5"),
-    "slow_under_shadow_load": ("reopen.shadow_read", "dropped"),
-    "turns_bad_later": ("reopen.shadow_read", "second half"),
-    "circuit_stays_open": ("reopen.dual_write", "circuit"),
-    "allowlist_ignored": ("reopen.shadow_read", "allow-list"),
-}
-"""Fault -> the row that must be red, and a word of why."""
 QUICK = "agreement_collapses_at_full"
 
 
@@ -56,23 +48,17 @@ def test_the_whole_ladder_is_climbed_and_the_backend_stays_faiss(healed: Stack, 
 
 
 @pytest.mark.parametrize(
-    "fault", [name if name == QUICK else pytest.param(name, marks=pytest.mark.long) for name in EXPECTED]
+    "fault",
+    [
+        name if name == QUICK else pytest.param(name, marks=pytest.mark.long)
+        for name in (*named("scrape", mode="reopen"), *named("scrape", mode="replay"))
+    ],
 )
-def test_a_rung_that_turns_out_bad_is_red_falls_back_and_a_next_drill_is_green_on_faiss_only(
-    healed: Stack, tmp_path: Path, fault: str
+def test_what_goes_bad_while_re_opening_is_red_falls_back_and_a_next_drill_is_green_on_faiss_only(
+    tmp_path: Path, fault: str
 ) -> None:
-    row, why = EXPECTED[fault]
-    pilots = {"DRILL_REOPEN__PILOT_TENANTS": '["acme"]'} if fault == "allowlist_ignored" else {}
-    healed.fault(fault)
-    ran = reopened(healed, tmp_path, **pilots)
-    ran.expect(1)
-    assert ran.verdicts[row] == "fail", repr(ran)
-    assert why in ran.reason(row), repr(ran)
-    assert "back on" in ran.reason(row), repr(ran)
-    assert flags(healed)["FF_RETRIEVAL_DUAL_WRITE"] == "OFF"
-    again = Desk(healed.env_file, tmp_path / "artifacts", tmp_path / "reports").drill("--apply")
-    again.expect(0)
-    assert flags(healed)["FF_RETRIEVAL_SHADOW_READ"] == "OFF"
+    (outcome,) = try_all(tmp_path, "scrape", [fault])
+    assert outcome.ok, outcome
 
 
 @pytest.mark.long
@@ -85,19 +71,6 @@ def test_what_waited_in_the_outbox_arrives_on_the_target_before_the_ladder(tmp_p
         ran = reopened(stack, tmp_path, "--replay-outbox")
         ran.expect(0)
         assert "writes replayed" in ran.reason("reopen.shadow_read"), repr(ran)
-
-
-@pytest.mark.long
-def test_a_replay_that_loses_documents_is_red_and_no_rung_is_climbed(tmp_path: Path) -> None:
-    with Stack.start(tmp_path / "home", delta=False, faults=["replay_loses_items"]) as stack:
-        desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
-        desk.drill("--apply").expect(0)
-        for fault in ("target_slow", "target_failing"):
-            stack.fault(fault, on=False)
-        ran = reopened(stack, tmp_path, "--replay-outbox")
-        ran.expect(1)
-        assert "some were lost" in ran.reason("reopen.shadow_read"), repr(ran)
-        assert ran.entry["changes"] == {}
 
 
 def edits(artifacts: Path) -> int:

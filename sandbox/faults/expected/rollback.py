@@ -1,14 +1,9 @@
-"""What a drill must show of each fault: one table, from which the matrix, its tests and its documentation are made.
-
-Ids are those of the runbook's rows. ``red`` must not be green; nothing else may be red but the ids of ``also``, each
-with the reason why it follows from the same fault.
-"""
+"""What a drill of the rollback must show of each fault: by ``--apply`` in an incident."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-FAIL, ERROR, OPEN = "fail", "error", "inconclusive"
-ANY = f"{FAIL} {ERROR} {OPEN}"
+from sandbox.faults.expected.model import ANY, FAIL, OPEN, Expected
 
 STEPS = ("disable_dual_write", "disable_shadow_read", "force_faiss")
 BY_METRICS = (
@@ -22,31 +17,6 @@ BY_METRICS = (
     "post.backend",
 )
 """Rows that are judged by metrics, among others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the drill must say of one fault."""
-
-    red: Mapping[str, str]
-    """Id -> the verdicts it may have, separated by spaces."""
-    why: str
-    """Why it is this id."""
-    also: Mapping[str, str] = field(default_factory=dict)
-    """Id -> why it may be red too."""
-    instance: int | None = None
-    """The instance that has the fault; ``None``: all."""
-    only: str = ""
-    """The one metric source that can tell the fault; empty: both."""
-    blind: str = ""
-    """Why the other source cannot."""
-    result: str = "failure inconclusive"
-    """Results that the journal may show."""
-
-    def on(self, instance: int) -> "Expected":
-        """Return the same for a fault of one instance."""
-        return replace(self, instance=instance)
-
 
 UNPROVEN = "without answered probes, silence proves nothing"
 UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
@@ -124,13 +94,7 @@ def _alert(why: str, verdict: str) -> Expected:
 
 GREEN = "success"
 
-OTHER_MODES = {
-    "sandbox.faults.reopen": "faults of a re-opened migration, by `--reopen` in `tests/drill/test_reopen.py`",
-    "sandbox.faults.rehearsal": "faults of the rehearsal, by a dry-run in `tests/drill/test_rehearsal.py`",
-}
-"""Module of faults that no rollback meets -> what they are and where a drill is held against them."""
-
-EXPECTED: dict[str, Expected] = {
+ROLLBACK: dict[str, Expected] = {
     # configuration
     "dual_write_flag_ignored": _red(
         "documents that users wrote since the reload are on the target",
@@ -170,7 +134,10 @@ EXPECTED: dict[str, Expected] = {
     "dies_after_boot": _red(
         "an instance that was healthy after the reload is not at the end",
         "post.backend",
-        also=_because(GONE, *EVERYTHING, *STEPS),
+        also={
+            **_because(GONE, *EVERYTHING, *STEPS),
+            "slo.alerts": "an instance that is gone fires an alert, where there are alerts",
+        },
     ).on(1),
     "health_lies": _no_answers("health says 200 and every search fails"),
     "search_hangs": _no_answers("health says 200 and no search comes back"),
