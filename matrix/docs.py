@@ -18,14 +18,14 @@ What the drill must show of each fault of the embedded stack, and what it showed
 expected stands in `sandbox/faults/expected/`, and `tests/drill/` holds drills against the same table.
 
 Each fault is met by the kind of drill that can meet it: a rollback, a re-opening, a rehearsal. It is switched on in a
-fresh stack, on one of two instances or on both, and a real drill is performed ({observe}). *As expected*: every id of
-the column "must be red" had one of the verdicts named, and where the table says so the reason names the fault; no other
-id was red but those that follow from the same fault (last table); the drill did not end in success; and what its kind
-asks for afterwards was so. Seconds are those of the drill itself, with its observation or holds.
+fresh stack, on one of two instances or on both, and a real drill is performed, with every limit as delivered, 8 s of
+observation and 12 s on a rung. *As expected*: every id of the column "must be red" had one of the verdicts named, and
+where the table says so the reason names the fault; no other id was red but those that follow from the same fault (last
+table but one); the drill did not end in success; and what its kind asks for afterwards was so. Seconds are those of the
+drill itself, with its observation or holds.
 """
 
 NOTE = """\
-
 Run on a machine with two cores that did other work too (load about 2); an idle one is faster.
 """
 """What must be known of the results that are kept."""
@@ -38,7 +38,7 @@ def write_docs() -> None:
 
 def _lines() -> Iterator[str]:
     seen = {(row["fault"], source): row for source in SOURCES for row in read(f"faults-{source}")}
-    yield HEAD.format(observe="8 s of observation, 12 s a rung, every limit as delivered")
+    yield HEAD
     yield NOTE
     yield from _summary(seen)
     for name, mode in MODES.items():
