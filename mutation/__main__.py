@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mutation.docs import keep, write_docs
 from mutation.explained import explanation
-from mutation.run import Mutant, check_green, copy_tree, mutate
+from mutation.run import Mutant, copy_tree, mutate
 from mutation.targets import TARGETS
 
 
@@ -18,7 +18,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = copy_tree(Path(folder))
         for module in [] if arguments.docs_only else arguments.modules or list(TARGETS):
-            check_green(tree, module)
             mutants = mutate(tree, module)
             keep(module, mutants)
             unexplained += _say(module, mutants)

@@ -7,18 +7,19 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mutation import forks
 from mutation.targets import OPERATORS, TARGETS
 
 if TYPE_CHECKING:
     from cosmic_ray.work_item import MutationSpec, WorkResult
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT_S = 300
+TIMEOUT_S = 60
 CONTEXT = re.compile(r"^(---|\+\+\+|@@|\s)")
 
 
@@ -61,30 +62,32 @@ def mutate(tree: Path, module: str) -> list[Mutant]:
     config, session = tree / "mutation.toml", tree / "mutation.sqlite"
     session.unlink(missing_ok=True)
     config.write_text(_config(module))
-    for command in (["cosmic-ray", "init"], ["cr-filter-operators"], ["cosmic-ray", "exec"]):
-        where = [str(config), str(session)] if command[0] == "cosmic-ray" else [str(session), str(config)]
-        tool = Path(sys.executable).with_name(command[0])
-        done = subprocess.run(
-            [str(tool), *command[1:], *where], cwd=tree, capture_output=True, text=True, check=False, env=_environment()
-        )
-        if done.returncode:
-            raise SystemExit(f"{command[0]} failed on {module}: {done.stderr[-2000:]}")
+    cosmic_ray, filter_operators = (
+        Path(sys.executable).with_name(name) for name in ("cosmic-ray", "cr-filter-operators")
+    )
+    _do(tree, module, [str(cosmic_ray), "init", str(config), str(session)])
+    _do(tree, module, [str(filter_operators), str(session), str(config)])
+    _do(tree, module, [*_tests(module), "-p", "mutation.forks", f"--basetemp={tree / 'tmp'}"])
+    _do(tree, module, [str(cosmic_ray), "exec", str(config), str(session)])
     return list(_read(session, tree / module, module))
 
 
-def check_green(tree: Path, module: str) -> None:
-    """See the tests pass on the unchanged module: a red suite would kill every mutant."""
-    done = subprocess.run(_tests(module), cwd=tree, capture_output=True, text=True, check=False)
+def _do(tree: Path, module: str, command: Sequence[str]) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": ".",
+        forks.MODULE: module,
+        forks.SESSION: str(tree / "mutation.sqlite"),
+        forks.TIMEOUT: str(TIMEOUT_S),
+    }
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        raise SystemExit(f"the tests of {module} are not green:\n{done.stdout[-3000:]}")
+        said = f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        raise SystemExit(f"{' '.join(command)} failed on {module}:\n{said}")
 
 
 def _tests(module: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TARGETS[module], "-m", "not long"]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": "."}
 
 
 def _config(module: str) -> str:

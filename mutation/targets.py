@@ -8,10 +8,14 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/flags.py": (f"{LIBRARY}/test_silence.py",),
     "drill/checks/slo.py": (f"{LIBRARY}/test_slo.py",),
     "drill/checks/history.py": (f"{LIBRARY}/test_post.py", f"{LIBRARY}/test_slo.py"),
-    "drill/checks/post.py": (f"{LIBRARY}/test_post.py", f"{LIBRARY}/test_slo.py", f"{LIBRARY}/test_silence.py"),
-    "drill/checks/smoke.py": (f"{LIBRARY}/test_smoke.py",),
-    "drill/checks/preflight.py": (f"{LIBRARY}/test_preflight.py",),
-    "drill/checks/alerts.py": ("tests/prometheus/test_alerts.py",),
+    "drill/checks/post.py": tuple(f"{LIBRARY}/test_{name}.py" for name in ("post", "stable", "slo", "silence")),
+    "drill/checks/smoke.py": (f"{LIBRARY}/test_smoke.py", f"{LIBRARY}/test_smoke_bounds.py"),
+    "drill/checks/preflight.py": (f"{LIBRARY}/test_preflight.py", f"{LIBRARY}/test_preflight_plan.py"),
+    "drill/checks/workers.py": (f"{LIBRARY}/test_workers.py",),
+    "drill/checks/alerts.py": ("tests/prometheus/test_alerts.py", "tests/prometheus/test_alert_bounds.py"),
+    "drill/checks/permissions.py": ("tests/history/test_permissions.py",),
+    "drill/reopen/shadow.py": ("tests/reopen/test_shadow.py",),
+    "drill/reopen/writes.py": ("tests/reopen/test_writes.py",),
 }
 """Module -> the fast tests that judge it; none of them needs a Prometheus or a stack."""
 

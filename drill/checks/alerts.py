@@ -7,6 +7,7 @@ Whether somebody silenced an alert does not matter for the verdict: Prometheus s
 hears of it. Where one is configured it is asked, and what it keeps from people is noted.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -217,7 +218,7 @@ def _judge_watchdog(
         return (Verdict.INCONCLUSIVE, f"{shown} was not evaluated lately: Prometheus stands still"), count
     if not known:
         return (Verdict.INCONCLUSIVE, f"{shown} did not fire before the rollback: alerting began in between"), count
-    due = (span.end - span.before) / interval if interval else 0.0
+    due = (span.end - span.before) / (interval or math.inf)
     if count < MIN_EVALUATIONS * due - 1:
         return (Verdict.INCONCLUSIVE, f"Prometheus has gaps: {shown} was evaluated {count} of {due:.0f} times"), count
     return (Verdict.PASS, ""), count

@@ -178,7 +178,7 @@ def circuit_open(drill: Drill, window: Window) -> Evidence:
     def growth(delta: Delta) -> Mapping[str, float]:
         skipped = delta.growth("retrieval_dual_write_skipped_total", reason="circuit_open")
         grown = delta.after.total(OUTBOX) - _outbox_at_half_time(drill, window, delta)
-        return {"skipped{reason=circuit_open}": skipped, "outbox growth": grown if grown > limit else 0.0}
+        return {"skipped{reason=circuit_open}": skipped, "outbox growth": grown}
 
     families = ("retrieval_dual_write_skipped_total", OUTBOX)
     return judge_silence(window, families, growth, what="circuit breaker and outbox", since_boot=False, limit=limit)

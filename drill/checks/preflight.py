@@ -66,8 +66,11 @@ def _hold(drill: Drill, held: Plan) -> None:
     except CannotMeasure as problem:
         reason = f"plan {held.id} has a delta that cannot be compared now ({problem}); in an incident, apply without it"
         raise Refused(reason) from None
-    if delta is not None:
-        hold_delta(held, {"orphans": delta.orphans, "stale": delta.stale, "missing": delta.missing})
+    if delta is None:
+        raise Refused(
+            f"plan {held.id} has a delta, and [primary] or [target] is not configured now; make a new dry-run"
+        )
+    hold_delta(held, {"orphans": delta.orphans, "stale": delta.stale, "missing": delta.missing})
 
 
 def _obstacles(drill: Drill) -> list[str]:

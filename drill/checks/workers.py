@@ -49,11 +49,26 @@ def partly_counted(drill: Drill) -> str:
     """
     from drill.service import each
 
-    urls = drill.service.instances
-    for url, (counted, answered) in zip(urls, each(lambda url: _counted(drill, url), urls), strict=True):
-        if 0 < counted < answered:
-            return f"{short(url)} counts {counted:g} of {answered} requests that only this drill sends"
-    return ""
+    return next(filter(None, each(lambda url: _partly(drill, url), drill.service.instances)), "")
+
+
+def _partly(drill: Drill, url: str) -> str:
+    path = drill.config.service.search_path
+    try:
+        before = drill.direct.snapshot(url)
+        answered = _ask(drill, url + path)
+        deadline = time.monotonic() + COUNTED_S
+        while True:
+            moved = Delta(before, drill.direct.snapshot(url))
+            counted = moved.growth(HTTP, method="OPTIONS")
+            if moved.restarted or counted >= answered:
+                return ""
+            if time.monotonic() > deadline:
+                seen = f"{short(url)} counts {counted:g} of {answered} requests that only this drill sends"
+                return seen if counted else ""
+            time.sleep(POLL_S)
+    except CannotMeasure:
+        return ""  # Prometheus may be all there is to read
 
 
 def _ask(drill: Drill, url: str) -> int:
@@ -65,20 +80,3 @@ def _ask(drill: Drill, url: str) -> int:
             break
         answered += not reply.error
     return answered
-
-
-def _counted(drill: Drill, url: str) -> tuple[float, int]:
-    """Return how many of the requests an instance counts, and how many it answered."""
-    path = drill.config.service.search_path
-    try:
-        before = drill.direct.snapshot(url)
-        answered = _ask(drill, url + path)
-        deadline = time.monotonic() + COUNTED_S
-        while True:
-            moved = Delta(before, drill.direct.snapshot(url))
-            counted = 0.0 if moved.restarted else moved.growth(HTTP, method="OPTIONS")
-            if counted >= answered or time.monotonic() > deadline:
-                return counted, answered
-            time.sleep(POLL_S)
-    except CannotMeasure:
-        return 0.0, 0  # Prometheus may be all there is to read

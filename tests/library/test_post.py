@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drill import http
 from drill.checks import history
 from drill.checks.history import last_success
 from drill.checks.post import backend, endpoints
 from drill.context import Drill
+from drill.observation import Between, Reading
 from drill.probe import ProbeResult
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
-from tests.library.world import Probes, make_drill, served, with_primary, with_probes
+from tests.library.world import Probes, make_drill, reading, served, with_primary, with_probes
 
 SEARCH, EMBED = "/internal/retrieval/search", "/internal/retrieval/embed"
 INTERNAL = "/internal/retrieval"
@@ -105,6 +108,51 @@ def test_an_endpoint_that_fails_once_is_asked_again(drill: Drill, server: Script
     assert endpoints(drill, served()).verdict is Verdict.PASS
 
 
+def test_an_endpoint_that_answers_is_asked_once(drill: Drill, server: ScriptedService) -> None:
+    endpoints(drill, served())
+    assert (server.asked.count(("POST", SEARCH)), server.asked.count(("POST", EMBED))) == (1, 1)
+
+
+def test_an_endpoint_that_does_not_answer_in_time_is_not_asked_again(
+    drill: Drill, server: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "SLOW_S", 0.0)
+    listed(server, {f"{INTERNAL}/x": {"get": {}}})
+    asked = []
+
+    def hang_up(_body: object) -> Answer:
+        asked.append(1)
+        raise ConnectionAbortedError
+
+    server.script["GET", f"{INTERNAL}/x"] = hang_up
+    evidence = endpoints(drill, served())
+    assert evidence.verdict is Verdict.FAIL
+    assert len(asked) == 1
+    seen = evidence.detail[f"{server.url[7:]}{INTERNAL}/x"]
+    assert isinstance(seen, str)
+    assert seen in evidence.reason
+
+
+def test_a_page_in_html_to_options_shows_that_an_endpoint_is_there(drill: Drill, server: ScriptedService) -> None:
+    listed(server, {f"{INTERNAL}/x": {"post": {}}})
+    server.script["OPTIONS", f"{INTERNAL}/x"] = html()
+    assert endpoints(drill, served()).verdict is Verdict.PASS
+
+
+def test_search_is_asked_the_first_of_the_configured_queries(tmp_path: Path, server: ScriptedService) -> None:
+    asked = []
+
+    def answer(body: dict[str, Any]) -> Answer:
+        asked.append(body["query"])
+        return as_json({"results": []})
+
+    server.script["POST", SEARCH] = answer
+    queries = "\n".join(f'[[smoke.queries]]\nquery = "{name}"' for name in ("first", "second", "last"))
+    drill = make_drill(tmp_path, toml=f'[service]\nbase_url = "{server.url}"\n{queries}')
+    endpoints(with_primary(drill), served())
+    assert asked == ["first"]
+
+
 def test_endpoints_that_may_write_are_asked_nothing_but_options(drill: Drill, server: ScriptedService) -> None:
     paths: dict[str, object] = {f"{INTERNAL}/{method}": {method: {}} for method in ("post", "put", "patch", "delete")}
     listed(server, paths)
@@ -171,6 +219,28 @@ def test_a_service_that_is_sick_at_the_end_fails(drill: Drill, server: ScriptedS
 
 def test_another_backend_at_the_end_fails(drill: Drill, server: ScriptedService) -> None:
     assert last_look(drill, server, backend_name="pgvector", health=as_json({})) is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("waits", "glanced"), [(True, [False]), (False, [True])])
+def test_the_last_look_does_not_wait_for_a_source_that_would_have_to(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch, waits: bool, glanced: list[bool]
+) -> None:
+    waited = []
+
+    class Source:
+        def read(self, _instances: object, *, wait: bool = True) -> Reading:
+            waited.append(wait)
+            return reading(30.0)
+
+        def between(self, _first: Reading, _last: Reading) -> Between:
+            return Between()
+
+    source = Source()
+    source.waits = waits  # type: ignore[attr-defined]
+    drill.__dict__["source"] = source
+    drill.settled = reading(0.0)
+    backend(with_probes(drill, Probes()), served())
+    assert waited == glanced
 
 
 def line(result: str = "success", *, apply: bool = True, env: str = ".env", p50: object = 4, p95: object = 90) -> str:

@@ -2,17 +2,21 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from drill.checks import preflight
 from drill.context import Drill
-from drill.errors import WindowClosed
+from drill.http import Reply
+from drill.observation import Reading
+from drill.primary import IndexFacts
+from drill.record import Evidence
+from drill.service import Health
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
-from tests.library.world import MIGRATING, Inventory, make_drill, with_primary
+from tests.library.world import A, Inventory, make_drill, snapshot, with_primary
 
 PATHS = ("/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise")
 
@@ -60,7 +64,10 @@ def test_a_sick_instance_fails(drill: Drill, server: ScriptedService, answer: An
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(("status", "verdict"), [(404, Verdict.FAIL), (500, Verdict.FAIL), (401, Verdict.PASS)])
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(404, Verdict.FAIL), (500, Verdict.FAIL), (401, Verdict.PASS), (403, Verdict.PASS), (499, Verdict.PASS)],
+)
 def test_an_endpoint_that_is_not_there_fails(
     drill: Drill, server: ScriptedService, path: str, status: int, verdict: Verdict
 ) -> None:
@@ -81,6 +88,24 @@ def test_one_dead_instance_of_two_is_named_and_counted(tmp_path: Path, server: S
     evidence = preflight.service(drill_of(tmp_path, server, other))
     assert (evidence.verdict, evidence.value, evidence.threshold) == (Verdict.FAIL, 1, 2)
     assert other.url.split("://")[1] in evidence.reason
+
+
+def test_an_instance_with_several_endpoints_missing_is_one_sick_instance(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    with scripted() as other:
+        other.script["GET", "/health"] = as_json({})
+        other.script["OPTIONS", PATHS[1]] = as_json({}, 405)
+        evidence = preflight.service(drill_of(tmp_path, server, other))
+    assert (evidence.verdict, evidence.value, evidence.threshold) == (Verdict.FAIL, 1, 2)
+
+
+def test_how_long_health_took_is_shown_to_a_tenth_of_a_millisecond(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = Reply(200, "application/json", b"{}", 1.23456)
+    monkeypatch.setattr(type(drill.service), "health", lambda self: [Health(self.instances[0], reply)])
+    assert list(preflight.service(drill).detail.values()) == [1234.6]
 
 
 def test_metrics_of_one_living_process_with_every_family_pass(drill: Drill) -> None:
@@ -142,6 +167,41 @@ def test_metrics_that_count_the_requests_of_others_meanwhile_pass(drill: Drill, 
     assert preflight.metrics(drill).verdict is Verdict.PASS
 
 
+@dataclass
+class Recent:
+    """Stands for a source whose last readings are these."""
+
+    readings: list[Reading]
+    waits: bool = True
+
+    def recent(self, _instances: object, _count: int) -> list[Reading]:
+        return self.readings
+
+
+def recent(drill: Drill, *readings: Reading) -> Evidence:
+    drill.__dict__["source"] = Recent(list(readings))
+    return preflight.metrics(drill)
+
+
+def test_of_several_readings_the_last_is_judged_and_says_where_it_is_from(drill: Drill) -> None:
+    old, new = Reading(0, 0, {}, {A: "a is down"}), Reading(1, 1, {A: snapshot(A)})
+    evidence = recent(drill, old, new)
+    assert (evidence.verdict, evidence.reason) == (Verdict.PASS, "11 families on 1 instances, from Prometheus")
+    assert recent(drill, new, old).verdict is Verdict.ERROR
+    assert recent(drill, new, replace(new, doubts={A: "a is stale"})).reason == "a is stale"
+
+
+def test_metrics_say_if_they_were_read_directly(drill: Drill) -> None:
+    assert preflight.metrics(drill).reason.endswith(", read directly")
+
+
+def test_what_is_known_of_instances_behind_one_address_is_shown_where_there_is_something(drill: Drill) -> None:
+    new = Reading(1, 1, {A: snapshot(A)})
+    assert "behind one address" not in recent(drill, new).detail
+    known = recent(drill, replace(new, behind_one_address="2 processes were met"))
+    assert known.detail["behind one address"] == "2 processes were met"
+
+
 def test_an_index_to_fall_back_to_passes_and_none_known_is_inconclusive(drill: Drill) -> None:
     assert preflight.faiss(drill).verdict is Verdict.INCONCLUSIVE
     evidence = preflight.faiss(with_primary(drill))
@@ -159,43 +219,14 @@ def test_indexes_of_different_dimensions_fail(tmp_path: Path, server: ScriptedSe
     assert evidence.verdict is Verdict.FAIL
 
 
-def opened(folder: Path, opens_h: float | None, closes_h: float | None, **choices: object) -> Drill:
-    def at(hours: float | None) -> str:
-        return "" if hours is None else (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
-
-    return make_drill(folder, toml=f'[window]\nopens = "{at(opens_h)}"\ncloses = "{at(closes_h)}"', **choices)
+def test_a_manifest_alone_does_not_show_that_there_is_an_index(drill: Drill) -> None:
+    evidence = preflight.faiss(with_primary(drill, Inventory(dimension=0)))
+    assert (evidence.verdict, evidence.value, evidence.op, evidence.threshold) == (Verdict.INCONCLUSIVE, 3, ">=", 1)
 
 
-@pytest.mark.parametrize(
-    ("opens_h", "closes_h", "verdict"),
-    [
-        (None, None, Verdict.PASS),
-        (-1, 1, Verdict.PASS),
-        (-1, None, Verdict.PASS),
-        (None, 1, Verdict.PASS),
-        (1, 2, Verdict.FAIL),
-        (1, None, Verdict.FAIL),
-        (-2, -1, Verdict.FAIL),
-        (None, -1, Verdict.FAIL),
-    ],
-)
-def test_the_firing_window(tmp_path: Path, opens_h: float | None, closes_h: float | None, verdict: Verdict) -> None:
-    assert preflight.window(opened(tmp_path, opens_h, closes_h)).verdict is verdict
+def test_the_age_of_an_index_is_shown_to_a_tenth_of_a_second(drill: Drill) -> None:
+    class Aged(Inventory):
+        def check(self, tenant: str) -> IndexFacts:
+            return replace(super().check(tenant), age_s=12.345)
 
-
-def test_outside_the_window_apply_is_refused_but_for_an_incident(tmp_path: Path) -> None:
-    drill = opened(tmp_path, 1, 2, apply=True)
-    with pytest.raises(WindowClosed, match="outside the firing window"):
-        preflight.window(drill)
-    drill.record.notes = "incident-4711 pgvector down"
-    assert preflight.window(drill).verdict is Verdict.PASS
-
-
-def test_the_plan_names_the_flags_that_change(tmp_path: Path, drill: Drill) -> None:
-    assert preflight.env_file(drill).reason.startswith("nothing to change")
-    folder = tmp_path / "migrating"
-    folder.mkdir()
-    evidence = preflight.env_file(make_drill(folder, env=f"{MIGRATING}API_KEY=hunter2\n"))
-    assert evidence.verdict is Verdict.PASS
-    assert {"FF_RETRIEVAL_DUAL_WRITE", "FF_RETRIEVAL_SHADOW_READ", "RETRIEVAL_BACKEND"} <= set(evidence.detail)
-    assert "hunter2" not in repr(evidence)
+    assert preflight.faiss(with_primary(drill, Aged())).detail["default: age s"] == 12.3

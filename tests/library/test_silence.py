@@ -321,7 +321,13 @@ def test_the_outbox_must_not_grow(drill: Drill, before: float, after: float, ver
 
 @pytest.mark.parametrize(
     ("at", "then", "verdict"),
-    [(7.0, 5, Verdict.PASS), (15.0, 5, Verdict.PASS), (15.1, 5, Verdict.FAIL), (7.0, 4, Verdict.FAIL)],
+    [
+        (0.0, 5, Verdict.FAIL),
+        (7.0, 5, Verdict.PASS),
+        (15.0, 5, Verdict.PASS),
+        (15.1, 5, Verdict.FAIL),
+        (7.0, 4, Verdict.FAIL),
+    ],
 )
 def test_an_outbox_that_is_taken_up_in_the_first_half_does_not_grow(
     drill: Drill, at: float, then: float, verdict: Verdict
@@ -331,6 +337,29 @@ def test_an_outbox_that_is_taken_up_in_the_first_half_does_not_grow(
     drill.trace.keep(reading(at, snapshot(A, {box: then})))
     seen = window([snapshot(A, {FAISS: 0, box: 0})], [snapshot(A, {FAISS: 20, box: 5})], probes(20))
     assert circuit_open(drill, seen).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("sizes", "verdict"), [((1, 3, 5), Verdict.PASS), ((5, 3, 4), Verdict.FAIL), ((5, 5, 4), Verdict.FAIL)]
+)
+def test_an_outbox_is_measured_from_the_last_reading_of_the_first_half(
+    drill: Drill, sizes: tuple[float, ...], verdict: Verdict
+) -> None:
+    box = "retrieval_dual_write_outbox_size"
+    for at, size in zip((3.0, 6.0, 9.0), sizes, strict=True):
+        drill.trace.keep(reading(at, snapshot(A, {box: size}), snapshot(B, {box: 0})))
+    before, after = (
+        [snapshot(A, {FAISS: 0}), snapshot(B, {FAISS: 0})],
+        [
+            snapshot(A, {FAISS: 20, box: 5}),
+            snapshot(B, {FAISS: 20}),
+        ],
+    )
+    assert circuit_open(drill, window(before, after, probes(20, (A, B)))).verdict is verdict
+
+
+def test_an_outbox_whose_size_is_no_number_is_not_silent(drill: Drill) -> None:
+    assert circuit_open(drill, served({"retrieval_dual_write_outbox_size": float("nan")})).verdict is Verdict.FAIL
 
 
 def test_requests_that_faiss_did_not_count_leave_the_backend_unproven(drill: Drill) -> None:

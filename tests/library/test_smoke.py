@@ -251,9 +251,14 @@ def test_a_request_that_fails_twice_is_a_wrong_answer(tmp_path: Path, server: Sc
     assert "try 3: HTTP 500" in evidence.reason
 
 
-def test_a_wrong_answer_with_a_good_status_is_not_asked_again(tmp_path: Path, server: ScriptedService) -> None:
-    answers = iter([YES, as_json({"answer": "yes"}, 404), YES])
-    assert chat_with(tmp_path, server, lambda _body: next(answers)).verdict is Verdict.FAIL
+@pytest.mark.parametrize("status", [404, 499])
+def test_a_wrong_answer_that_is_no_fault_of_the_server_is_not_asked_again(
+    tmp_path: Path, server: ScriptedService, status: int
+) -> None:
+    answers = iter([YES, as_json({"answer": "yes"}, status), YES])
+    evidence = chat_with(tmp_path, server, lambda _body: next(answers))
+    assert (evidence.verdict, evidence.value, evidence.samples) == (Verdict.FAIL, 1, 3)
+    assert f"try 2: HTTP {status}" in evidence.reason
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.14, Verdict.FAIL), (0.15, Verdict.PASS)])
