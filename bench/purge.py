@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import purge_compare, purge_target
+from bench import purge_compare, purge_memory, purge_target
 from bench.lines import Line
 from bench.purge_data import postgres
 
@@ -29,6 +29,7 @@ def _measure(folder: Path, scale: int) -> Iterator[Line]:
     with postgres() as dsn:
         yield from purge_target.measure(dsn, folder, 1_000_000 // scale, 100_000 // scale)
     yield from purge_compare.measure(folder, 10_000_000 // scale)
+    yield from purge_memory.measure(folder, 10_000_000 // scale)
 
 
 if __name__ == "__main__":

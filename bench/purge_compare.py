@@ -1,4 +1,4 @@
-"""Comparing two inventories: time against a bare full outer join on the same files, and memory by size.
+"""Comparing two inventories: time against a bare full outer join on the same files, and peak memory.
 
 Each measurement is a process of its own: ``python -m bench.purge_compare ours|bare PRIMARY TARGET MEGABYTES``.
 """
@@ -28,7 +28,7 @@ COPY (SELECT coalesce(p.id, t.id), p.hash, t.hash FROM read_parquet(?) p FULL OU
 
 
 def measure(folder: Path, rows: int) -> Iterator[Line]:
-    """Yield the ratio at ``rows`` a side, the peak of memory there, and how memory grows with the size."""
+    """Yield the ratio at ``rows`` a side, and the peak of memory there."""
     files = inventories(folder, rows)
     taken: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
     for _ in range(ROUNDS):
@@ -41,14 +41,6 @@ def measure(folder: Path, rows: int) -> Iterator[Line]:
     yield Line("compare: ours / bare full outer join", seconds["ours"] / seconds["bare"], "x", RATIO_BOUND)
     peak = max(memory for _, memory in taken["ours"])
     yield Line("compare: peak memory of the process", peak, "MiB", MEMORY_BOUND_MIB)
-    yield from _by_size(folder, rows, peak)
-
-
-def _by_size(folder: Path, rows: int, peak: float) -> Iterator[Line]:
-    for size in (rows // 100, rows // 10):
-        _, memory = _once("ours", inventories(folder, size), LOW_MEMORY_MB)
-        yield Line(f"compare {size:.0e} x {size:.0e}: peak memory", memory, "MiB", MEMORY_BOUND_MIB)
-        peak = max(peak, memory)
 
 
 def _once(name: str, files: tuple[Path, Path], memory_mb: int) -> tuple[float, float]:
@@ -78,7 +70,7 @@ def _bare(primary: str, target: str, folder: str, memory_mb: int) -> None:
         duck.execute(BARE.format(delta=f"{folder}/bare.parquet"), [primary, target])
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Return the largest resident size of this program; ``ru_maxrss`` would hold its parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
@@ -91,7 +83,7 @@ def main() -> None:
         began = time.perf_counter()
         work(sys.argv[2], sys.argv[3], folder, int(sys.argv[4]))
         seconds = time.perf_counter() - began
-    print(json.dumps([seconds, _peak_mib()]))
+    print(json.dumps([seconds, peak_mib()]))
 
 
 if __name__ == "__main__":

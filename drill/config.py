@@ -131,7 +131,7 @@ class Purge:
     batch: int = 1000
     time_budget_s: float = 120.0
     memory_limit_mb: int = 1024
-    """What the comparison may take of memory; beyond that it spills to disk. From 100."""
+    """What the comparison may take of memory; beyond that it spills to disk. From 50."""
     scheduler: str = ""
     """A Dask scheduler (``tcp://host:port``) that compares, ``local`` for a cluster of its own, empty: this process."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PRIMARY = "primary.parquet"
 TARGET = "target.parquet"
 DELTA = "delta.parquet"
+MEMORY_OF_THREADS_MB = 200
 BLOCK = 50_000
 """Documents of a delta that are held in memory at once."""
 
@@ -149,8 +150,9 @@ def blocks(tenant: TenantDelta) -> Iterator[list[Pair]]:
 
 
 def room(settings: PurgeSettings, folder: Path) -> Room:
-    """Return what DuckDB may use for files in ``folder``."""
-    return Room(settings.memory_limit_mb, settings.threads, str(folder / "spill"))
+    """Return what DuckDB may use for files in ``folder``: with little memory one thread, since each takes some."""
+    threads = settings.threads if settings.memory_limit_mb >= MEMORY_OF_THREADS_MB else 1
+    return Room(settings.memory_limit_mb, threads, str(folder / "spill"))
 
 
 def _row(duck: "duckdb.DuckDBPyConnection", query: str, *files: Path) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from drill.target.base import Pair, Target
 
 READING_TARGET = "reading the target"
 READING_FAISS = "reading FAISS"
-ROW_GROUP = 50_000
+ROW_GROUP = 20_000
 """Documents held in memory and written at once."""
 PAGE = 10_000
 CODECS = {"id": "lz4", "hash": "none"}

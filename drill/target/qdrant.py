@@ -17,34 +17,29 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from drill.errors import CannotMeasure, TargetUnavailable
+from drill.errors import TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
-from drill.target.connection import Access, Endpoint, quietly, require, silence
+from drill.target.connection import Access, require
 from drill.target.failure import asking
+from drill.target.qdrant_connection import KIND, connect
+from drill.target.qdrant_points import as_json, namespace, to_point
 from drill.target.settings import QdrantKeys
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
-KIND = "qdrant"
 PAGE = 1_000
 LOOKED_UP = 500
 """Ids a request: a filter of more conditions takes the server disproportionately longer."""
 MAX_TENANTS = 10_000
-NAMESPACES = {
-    "dns": uuid.NAMESPACE_DNS,
-    "url": uuid.NAMESPACE_URL,
-    "oid": uuid.NAMESPACE_OID,
-    "x500": uuid.NAMESPACE_X500,
-}
 
 
 def open_qdrant(settings: QdrantKeys, values: Mapping[str, str | None], tenants: Collection[str]) -> "QdrantTarget":
     """Connect as ``settings`` say. Raises CannotMeasure (client missing, no address), TargetUnavailable."""
     require(KIND, "qdrant-client", lambda: __import__("qdrant_client"))
     access = Access(settings, values)
-    client = _client(settings, access, access.required_endpoint(6333))
+    client = connect(settings, access, access.required_endpoint(6333))
     return QdrantTarget(settings, client, tenants)
 
 
@@ -56,7 +51,7 @@ class QdrantTarget:
         self._client = client
         self._tenants = tuple(tenants)
         self._shared = "{tenant}" not in settings.collection
-        self._namespace = _namespace(settings.uuid5_namespace) if settings.uuid5_namespace else None
+        self._namespace = namespace(settings.uuid5_namespace) if settings.uuid5_namespace else None
         try:
             self._check_collections()
         except BaseException:
@@ -127,7 +122,7 @@ class QdrantTarget:
         from qdrant_client import models
 
         there = {key for key, _ in self.present(tenant, [row.id for row in rows])}
-        points = [_point(row) for row in rows if row.id not in there]
+        points = [to_point(row) for row in rows if row.id not in there]
         for block in fields.chunks(points, LOOKED_UP):
             with asking(KIND, "write back"):
                 self._client.upsert(
@@ -267,7 +262,7 @@ class QdrantTarget:
         key, hashed = self._pair(point)
         vector = point.vector
         plain = isinstance(vector, list) and (not vector or isinstance(vector[0], float | int))
-        others = None if plain else _as_json(vector)
+        others = None if plain else as_json(vector)
         payload = fields.to_payload(point=point.id, payload=point.payload, vectors=others)
         return Row(key, hashed, fields.floats_to_bytes(vector) if plain else None, payload)
 
@@ -281,56 +276,3 @@ class QdrantTarget:
             return key if str(uuid.UUID(key)) == key else None
         except ValueError:
             return None
-
-
-def _client(settings: QdrantKeys, access: Access, endpoint: Endpoint) -> "QdrantClient":
-    api_key = access.secret("api_key_env").reveal()
-    silence("httpx", "qdrant_client")
-    with quietly(), asking(KIND, "connect"):
-        from qdrant_client import QdrantClient
-
-        client = QdrantClient(
-            url=endpoint.url,
-            port=endpoint.port,
-            api_key=api_key or None,
-            timeout=max(1, round(settings.statement_timeout_s)),
-            check_compatibility=False,
-            verify=access.tls(),
-        )
-        bounds = {
-            "connect": settings.connect_timeout_s,
-            "pool": settings.connect_timeout_s,
-            "read": settings.statement_timeout_s,
-            "write": settings.statement_timeout_s,
-        }
-
-        def bounded(request: Any, send: Any) -> Any:
-            request.extensions["timeout"] = bounds
-            return send(request)
-
-        client.http.client.add_middleware(bounded)
-        return client
-
-
-def _point(row: Row) -> "models.PointStruct":
-    from qdrant_client import models
-
-    parts = fields.from_payload(row.payload)
-    vector = parts["vectors"] if row.vector is None else fields.bytes_to_floats(row.vector)
-    return models.PointStruct(id=parts["point"], payload=parts["payload"], vector={} if vector is None else vector)
-
-
-def _as_json(vector: Any) -> Any:
-    """Return named, sparse and multi-vectors as JSON holds them."""
-    if isinstance(vector, dict):
-        return {name: _as_json(one) for name, one in vector.items()}
-    return vector.model_dump() if hasattr(vector, "model_dump") else vector
-
-
-def _namespace(name: str) -> uuid.UUID:
-    try:
-        return NAMESPACES.get(name.lower()) or uuid.UUID(name)
-    except ValueError:
-        raise CannotMeasure(
-            f"[target] uuid5_namespace: seen {name!r}, expected a UUID or one of {', '.join(NAMESPACES)}"
-        ) from None

@@ -12,25 +12,23 @@ Pitfalls that shaped it (from the documentation and the projects' issue trackers
 - Cross-references are not in what is exported: a collection with some is not purged.
 """
 
-import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from drill.errors import CannotMeasure, TargetUnavailable
+from drill.errors import TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
-from drill.target.connection import Access, Endpoint, quietly, reach, require, silence, trusted
+from drill.target.connection import Access, quietly, require
 from drill.target.failure import asking
 from drill.target.settings import WeaviateKeys
+from drill.target.weaviate_connection import KIND, connect
+from drill.target.weaviate_kept import kept, not_kept, vectors_of
 
-KIND = "weaviate"
 PAGE = 1_000
 LOOKED_UP = 500
-GRPC_PORT = 50051
-CLOUD = (".weaviate.cloud", ".weaviate.network")
 DEFAULT_VECTOR = "default"
 
 
@@ -40,15 +38,7 @@ def open_weaviate(
     """Connect as ``settings`` say. Raises CannotMeasure (client missing, no address), TargetUnavailable."""
     with quietly():
         require(KIND, "weaviate-client", lambda: __import__("weaviate"))
-    silence("weaviate", "weaviate-client", "httpx")
-    access = Access(settings, values)
-    rest = access.required_endpoint(8080)
-    grpc = access.endpoint("grpc_url", GRPC_PORT) or _grpc_beside(rest)
-    key = access.secret("api_key_env").reveal()
-    for endpoint in (rest, grpc):
-        reach(KIND, endpoint, settings.connect_timeout_s)
-    with quietly(), trusted(settings.ca_file), asking(KIND, "connect"):
-        client = _connect(settings, rest, grpc, key)
+    client = connect(settings, Access(settings, values))
     return WeaviateTarget(settings, client, tenants)
 
 
@@ -91,7 +81,7 @@ class WeaviateTarget:
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist now, with all vectors and properties. Raises CannotMeasure."""
         if self._has_references:
-            raise _not_kept("cross-references")
+            raise not_kept("cross-references")
         return [self._row(one) for one in self._objects(tenant, ids, whole=True)]
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
@@ -123,7 +113,7 @@ class WeaviateTarget:
         for block in fields.chunks([row for row in rows if row.id not in there], LOOKED_UP):
             saved = [(row, fields.from_payload(row.payload)) for row in block]
             objects = [
-                DataObject(uuid=one["uuid"], properties=one["properties"], vector=_vectors(row, one))
+                DataObject(uuid=one["uuid"], properties=one["properties"], vector=vectors_of(row, one))
                 for row, one in saved
             ]
             with asking(KIND, "write back"):
@@ -275,73 +265,12 @@ class WeaviateTarget:
         vectors = {name: list(vector) for name, vector in (one.vector or {}).items()}
         plain = vectors.get(DEFAULT_VECTOR) if list(vectors) == [DEFAULT_VECTOR] else None
         try:
-            properties = {name: _kept(value) for name, value in one.properties.items() if value is not None}
+            properties = {name: kept(value) for name, value in one.properties.items() if value is not None}
         except TypeError:
-            raise _not_kept("a geo or phone property") from None
+            raise not_kept("a geo or phone property") from None
         named = None if plain is not None or not vectors else vectors
         payload = fields.to_payload(uuid=str(one.uuid), properties=properties, vectors=named)
         return Row(key, hashed, fields.floats_to_bytes(plain), payload)
-
-
-def _connect(settings: WeaviateKeys, rest: Endpoint, grpc: Endpoint, key: str) -> Any:
-    import weaviate
-    from grpc import ssl_channel_credentials
-    from weaviate.classes.init import AdditionalConfig, Auth, Timeout
-    from weaviate.config import GrpcConfig
-
-    extra: dict[str, Any] = {}
-    if settings.ca_file:
-        with open(settings.ca_file, "rb") as file:  # noqa: PTH123 - one read of a configured file
-            extra["grpc_config"] = GrpcConfig(credentials=ssl_channel_credentials(file.read()))
-    within = settings.statement_timeout_s
-    return weaviate.connect_to_custom(
-        http_host=rest.host,
-        http_port=rest.port,
-        http_secure=rest.secure,
-        grpc_host=grpc.host,
-        grpc_port=grpc.port,
-        grpc_secure=grpc.secure,
-        auth_credentials=Auth.api_key(key) if key else None,
-        additional_config=AdditionalConfig(
-            timeout=Timeout(init=settings.connect_timeout_s, query=within, insert=within),
-            trust_env=bool(settings.ca_file),
-            **extra,
-        ),
-        skip_init_checks=True,
-    )
-
-
-def _grpc_beside(rest: Endpoint) -> Endpoint:
-    """Return where gRPC usually is: Weaviate Cloud has a host of its own for it, others a port."""
-    if rest.host.endswith(CLOUD):
-        return Endpoint("https", f"grpc-{rest.host}", 443)
-    return Endpoint(rest.scheme, rest.host, GRPC_PORT)
-
-
-def _vectors(row: Row, saved: Mapping[str, Any]) -> Any:
-    return saved["vectors"] if row.vector is None else fields.bytes_to_floats(row.vector)
-
-
-def _kept(value: Any) -> Any:
-    """Return a property's value as JSON holds it and Weaviate takes it back. Raises TypeError."""
-    if isinstance(value, dt.datetime):
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return [_kept(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _kept(item) for name, item in value.items()}
-    if isinstance(value, str | int | float | bool | None):
-        return value
-    raise TypeError
-
-
-def _not_kept(what: str) -> CannotMeasure:
-    return CannotMeasure(
-        f"target weaviate: the collection has {what}, which the quarantine cannot keep; nothing is deleted without "
-        "being kept, purge this collection by hand"
-    )
 
 
 def _is_uuid(key: str) -> bool:

@@ -1,0 +1,42 @@
+"""A Qdrant client whose every wait ends."""
+
+from typing import TYPE_CHECKING, Any
+
+from drill.target.connection import Access, Endpoint, quietly, silence
+from drill.target.failure import asking
+from drill.target.settings import QdrantKeys
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+KIND = "qdrant"
+
+
+def connect(settings: QdrantKeys, access: Access, endpoint: Endpoint) -> "QdrantClient":
+    """Return a client for ``endpoint``. Raises TargetUnavailable, CannotMeasure (a key or file that is not there)."""
+    api_key = access.secret("api_key_env").reveal()
+    silence("httpx", "qdrant_client")
+    with quietly(), asking(KIND, "connect"):
+        from qdrant_client import QdrantClient
+
+        client = QdrantClient(
+            url=endpoint.url,
+            port=endpoint.port,
+            api_key=api_key or None,
+            timeout=max(1, round(settings.statement_timeout_s)),
+            check_compatibility=False,
+            verify=access.tls(),
+        )
+        bounds = {
+            "connect": settings.connect_timeout_s,
+            "pool": settings.connect_timeout_s,
+            "read": settings.statement_timeout_s,
+            "write": settings.statement_timeout_s,
+        }
+
+        def bounded(request: Any, send: Any) -> Any:
+            request.extensions["timeout"] = bounds
+            return send(request)
+
+        client.http.client.add_middleware(bounded)
+        return client
