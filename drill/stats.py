@@ -5,11 +5,14 @@ import random
 from collections.abc import Sequence
 
 CONFIDENCE = 0.95
+DRAWS = 400
+"""Samples that a bootstrap draws."""
+SEED = 20_251_021
 
 
 def quantile(values: Sequence[float], q: float) -> float:
     """Return the ``q`` quantile of sorted ``values`` (nearest rank: always a value that was measured)."""
-    return values[min(len(values) - 1, max(0, math.ceil(q * len(values)) - 1))]
+    return values[max(0, math.ceil(q * len(values)) - 1)]
 
 
 def quantile_bounds(values: Sequence[float], q: float) -> tuple[float, float]:
@@ -42,19 +45,20 @@ def rate_bounds(events: float, trials: float) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def ratio_bounds(before: Sequence[float], after: Sequence[float], q: float, rounds: int = 400) -> tuple[float, float]:
+def ratio_bounds(before: Sequence[float], after: Sequence[float], q: float, rounds: int = DRAWS) -> tuple[float, float]:
     """Return the 90 % bootstrap interval of quantile(after) / quantile(before) (METRICS.md, A4: the three-way rule).
 
     The generator is seeded: the same samples give the same verdict.
     """
-    draw = random.Random(20_251_021)  # noqa: S311 - a bootstrap needs no secret randomness
+    draw = random.Random(SEED)  # noqa: S311 - a bootstrap needs no secret randomness
     ratios = []
     for _ in range(rounds):
         old = quantile(sorted(draw.choices(before, k=len(before))), q)
         new = quantile(sorted(draw.choices(after, k=len(after))), q)
         ratios.append(new / old if old > 0 else math.inf)
     ratios.sort()
-    return ratios[int(0.05 * rounds)], ratios[int(0.95 * rounds) - 1]
+    left_out = int(0.05 * rounds)
+    return ratios[left_out], ratios[-1 - left_out]
 
 
 def _z() -> float:

@@ -17,7 +17,12 @@ NO_BEHAVIOUR = (
 )
 """Patterns of lines and of what they become (empty: anything), for mutants that change nothing that can be seen."""
 
-EXPLAINED: dict[str, str] = {}
+EXPLAINED: dict[str, str] = {
+    "drill/metrics/histogram.py latency_buckets: "
+    "`if labels.items() <= have.items():` -> `if labels.items() < have.items():`": (
+        "a bucket always has `le` beside the labels that are asked for"
+    ),
+}
 """`Mutant.key` -> why it may survive."""
 
 

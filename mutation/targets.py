@@ -14,7 +14,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/workers.py": (f"{LIBRARY}/test_workers.py",),
     "drill/checks/alerts.py": ("tests/prometheus/test_alerts.py", "tests/prometheus/test_alert_bounds.py"),
     "drill/checks/permissions.py": ("tests/history/test_permissions.py",),
-    "drill/reopen/shadow.py": ("tests/reopen/test_shadow.py",),
+    "drill/reopen/judge.py": ("tests/reopen/test_judge.py",),
+    "drill/reopen/latency.py": ("tests/reopen/test_latency.py",),
+    "drill/reopen/shadow.py": ("tests/reopen/test_shadow.py", "tests/reopen/test_shadow_bounds.py"),
     "drill/reopen/writes.py": ("tests/reopen/test_writes.py",),
 }
 """Module -> the fast tests that judge it; none of them needs a Prometheus or a stack."""

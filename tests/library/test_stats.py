@@ -75,6 +75,17 @@ def test_a_rate_of_nothing_may_be_anything() -> None:
     assert rate_bounds(5, 0) == (0.0, 1.0)
 
 
+def test_one_trial_proves_a_little() -> None:
+    assert rate_bounds(0, 1) == pytest.approx((0.0, 0.95))
+    assert rate_bounds(1, 1)[0] == pytest.approx(0.27, abs=0.001)
+
+
+@pytest.mark.parametrize("n", [5, 7, 9])
+def test_rounding_takes_no_bound_beyond_all_or_below_none(n: int) -> None:
+    assert rate_bounds(n, n)[1] == 1.0
+    assert rate_bounds(1e-17, 10)[0] == 0.0
+
+
 def test_known_wilson_bounds() -> None:
     low, high = rate_bounds(10, 100)
     assert (low, high) == pytest.approx((0.0608, 0.1603), abs=2e-4)
@@ -132,6 +143,24 @@ def test_the_interval_holds_the_ratio_and_scales_with_it() -> None:
     assert low <= 1 <= high
     doubled = ratio_bounds(before, [2 * value for value in before], 0.95)
     assert doubled == pytest.approx((2 * low, 2 * high))
+
+
+@pytest.mark.parametrize(("rounds", "bounds"), [(400, (21, 380)), (50, (3, 48)), (20, (2, 19))])
+def test_the_interval_leaves_out_a_twentieth_of_the_draws_on_either_side(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, bounds: tuple[float, float]
+) -> None:
+    class Draws:
+        """Draws 1 for each sample before, and 1, 2, 3 ... for those after."""
+
+        def __init__(self, _seed: int) -> None:
+            self.drawn = 0
+
+        def choices(self, values: list[str], k: int) -> list[float]:
+            self.drawn += values == ["after"]
+            return [float(self.drawn) if values == ["after"] else 1.0] * k
+
+    monkeypatch.setattr(random, "Random", Draws)
+    assert ratio_bounds(["before"], ["after"], 0.5, rounds) == bounds  # type: ignore[list-item]
 
 
 def test_from_nothing_any_growth_is_infinite() -> None:

@@ -101,6 +101,20 @@ def test_an_instance_that_counts_some_of_the_drill_s_own_requests_and_not_all_is
     assert partly_counted(drill) == (seen if partly else "")
 
 
+def test_an_instance_that_counts_a_little_later_is_waited_for(drill: Drill, server: ScriptedService) -> None:
+    seen = iter([0, 3, ASKED])
+
+    def page(_body: object) -> Answer:
+        counting(server, next(seen))
+        whole = server.script["GET", "/metrics"]
+        server.script["GET", "/metrics"] = page
+        return whole if isinstance(whole, Answer) else whole({})
+
+    server.script["GET", "/metrics"] = page
+    assert partly_counted(drill) == ""
+    assert next(seen, None) is None
+
+
 def test_an_instance_that_restarts_meanwhile_shows_nothing(drill: Drill, server: ScriptedService) -> None:
     counting(server, 3, again=2.0)
     assert partly_counted(drill) == ""

@@ -1,0 +1,124 @@
+"""One rung is judged by everything that must be so on it, and by the worst of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from drill.checks import slo
+from drill.errors import CannotMeasure
+from drill.observation import Window
+from drill.record import Evidence
+from drill.reopen import judge
+from drill.reopen.judge import RungJudge
+from drill.reopen.rungs import Rung
+from drill.reopen.writes import WritesReached
+from drill.verdict import Verdict
+from tests.library.world import make_drill, served
+
+CALLS = ("judge_backend", "judge_shadow", "target_errors", "circuit_open", "alerts", "not_slower")
+PARTS = ["backend", "shadow", "target errors", "circuit and outbox", "errors", "latency"]
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Evidence]:
+    """Return what each judgement finds, to be changed by the test; all of it is good."""
+    found = {name: Evidence(Verdict.PASS, f"{name} is good") for name in (*CALLS, "errors", "latency")}
+
+    def instead(name: str) -> Callable[..., Evidence]:
+        def seen(*_arguments: Any) -> Evidence:
+            if found[name].verdict is Verdict.ERROR:
+                raise CannotMeasure(found[name].reason)
+            return found[name]
+
+        return seen
+
+    for name in found:
+        monkeypatch.setattr(judge if name in CALLS else slo, name, instead(name))
+    sampled = Evidence(Verdict.PASS, "40 shadow reads", 40, ">=", 30)
+    monkeypatch.setattr(judge, "judge_shadow_reads", lambda *_: [("sampled", sampled)])
+    return found
+
+
+@pytest.fixture
+def rung(tmp_path: Path) -> RungJudge:
+    return RungJudge(make_drill(tmp_path), Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={}))
+
+
+def whole(rung: RungJudge, writes: Evidence | None = None) -> Evidence:
+    class Written:
+        def judge(self) -> Evidence | None:
+            return writes
+
+    return rung.whole(served(), served(), cast("WritesReached", Written()) if writes else None)
+
+
+def test_a_rung_holds_where_all_is_good(rung: RungJudge, found: dict[str, Evidence]) -> None:
+    early = rung.early(served())
+    assert (early.verdict, list(early.detail)) == (Verdict.PASS, PARTS)
+    late = whole(rung)
+    assert (late.verdict, late.reason) == (Verdict.PASS, "holds: ")
+    assert list(late.detail) == [*PARTS, "latency change", "alerts"]
+    assert found["alerts"].reason in str(late.detail["alerts"])
+
+
+@pytest.mark.usefixtures("found")
+def test_what_holds_a_rung_is_told(rung: RungJudge) -> None:
+    rung.rung = replace(rung.rung, shadow_rate=0.1)
+    evidence = whole(rung, Evidence(Verdict.PASS, "3 writes arrived"))
+    assert evidence.reason == "holds: 40 shadow reads; 3 writes arrived"
+    assert evidence.detail["sampled"] == f"{Verdict.PASS}: 40 >= 30"
+    assert evidence.detail["writes"] == f"{Verdict.PASS}: 3 writes arrived"
+    assert "shadow" not in evidence.detail
+
+
+@pytest.mark.parametrize("name", [*CALLS, "errors", "latency"])
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
+def test_anything_bad_shows_with_its_own_reason(
+    rung: RungJudge, found: dict[str, Evidence], name: str, verdict: Verdict
+) -> None:
+    found[name] = Evidence(verdict, "something is odd")
+    evidence = whole(rung)
+    assert evidence.verdict is verdict
+    assert evidence.reason.endswith("something is odd")
+    assert "good" not in evidence.reason
+
+
+def test_what_cannot_be_measured_is_an_error_of_its_part(rung: RungJudge, found: dict[str, Evidence]) -> None:
+    found["judge_backend"] = Evidence(Verdict.ERROR, "the metrics are gone")
+    evidence = rung.early(served())
+    assert (evidence.verdict, evidence.reason) == (Verdict.ERROR, "backend: the metrics are gone")
+
+
+def test_all_that_is_as_bad_as_the_worst_is_told_and_the_first_is_named(
+    rung: RungJudge, found: dict[str, Evidence]
+) -> None:
+    found["errors"], found["latency"] = (Evidence(Verdict.FAIL, text, 1, "<=", 0) for text in ("one", "two"))
+    found["target_errors"] = Evidence(Verdict.INCONCLUSIVE, "three")
+    evidence = rung.early(served())
+    assert (evidence.reason, evidence.value, evidence.threshold) == ("errors: one; two", 1, 0)
+
+
+@pytest.mark.usefixtures("found")
+def test_what_is_bad_in_the_second_half_alone_is_bad(rung: RungJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = served(), served()
+
+    def turns(_drill: object, seen: Window) -> Evidence:
+        return Evidence(Verdict.FAIL if seen is second else Verdict.PASS, "turned")
+
+    monkeypatch.setattr(judge, "target_errors", turns)
+    evidence = rung.whole(first, second, None)
+    assert (evidence.verdict, evidence.reason) == (
+        Verdict.FAIL,
+        "in the second half of the hold: target errors: turned",
+    )
+    assert rung.whole(second, first, None).reason == "target errors: turned"
+
+
+@pytest.mark.usefixtures("found")
+def test_where_there_is_no_alerting_by_choice_no_alert_is_asked_for(tmp_path: Path) -> None:
+    drill = make_drill(tmp_path, toml='[slo]\nalerts = ""')
+    rung = RungJudge(drill, Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={}))
+    assert "alerts" not in whole(rung).detail
