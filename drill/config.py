@@ -132,6 +132,8 @@ class Purge:
     time_budget_s: float = 120.0
     memory_limit_mb: int = 1024
     """What the comparison may take of memory; beyond that it spills to disk. From 50."""
+    drift_sample: int = 0
+    """Documents a tenant whose vectors are compared, where the content agrees; 0: none. Reported, never purged."""
     scheduler: str = ""
     """A Dask scheduler (``tcp://host:port``) that compares, ``local`` for a cluster of its own, empty: this process."""
 

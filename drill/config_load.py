@@ -216,6 +216,7 @@ def _check_ranges(config: Config) -> None:
         ("[purge] batch", purge.batch, 1, 100_000),
         ("[purge] time_budget_s", purge.time_budget_s, 0, 86_400),
         ("[purge] memory_limit_mb", purge.memory_limit_mb, 50, 1_000_000),
+        ("[purge] drift_sample", purge.drift_sample, 0, 100_000),
         ("[history] max_age_days", config.history.max_age_days, 0, 100_000),
         ("[smoke] top_k", config.smoke.top_k, 1, 1000),
         ("[service] outbox_replay_timeout_s", config.service.outbox_replay_timeout_s, 0.1, 86_400),

@@ -109,6 +109,29 @@ class FaissDir:
         """Return those of ``ids`` that exist now. Raises PrimaryUnreadable."""
         return set(self.lookup(tenant, ids))
 
+    def vectors(self, tenant: str, ids: Collection[str]) -> dict[str, bytes] | None:
+        """Return the vectors of those of ``ids`` that exist now, float32 little endian. Raises PrimaryUnreadable.
+
+        None: the index is of a kind that does not keep them as they were.
+        """
+        wanted = frozenset(ids)
+        return _settled(lambda: self._vectors(tenant, wanted), PrimaryUnreadable, tenant)
+
+    def _vectors(self, tenant: str, wanted: frozenset[str]) -> dict[str, bytes] | None:
+        with self._open(tenant, PrimaryUnreadable) as snapshot:
+            index = _index(snapshot)
+            if index.vectors_at is None:
+                return None
+            rows: dict[str, int] = {}
+            documents = 0
+            for row, identifier in enumerate(self._ids(snapshot.docs, snapshot.docs_size)):
+                documents = row + 1
+                if identifier in wanted:
+                    rows[identifier] = row
+            found = {key: _vector(snapshot.index, index.vectors_at, row, index.dimension) for key, row in rows.items()}
+            _check_whole(snapshot, index, documents)
+            return found
+
     def sample_texts(self, tenant: str, count: int, length: int = 200) -> list[str]:
         """Return the beginnings of the first ``count`` texts, to ask the service for. Raises PrimaryUnreadable."""
         return _settled(lambda: self._sample_texts(tenant, count, length), PrimaryUnreadable, tenant)
@@ -218,6 +241,11 @@ def _settled(look: Callable[[], Found], error: type[DrillError], tenant: str) ->
 
 def _index(snapshot: _Snapshot) -> IndexFile:
     return read_index_file(snapshot.index, snapshot.index_size, snapshot.folder / INDEX_NAME)
+
+
+def _vector(file: BinaryIO, start: int, row: int, dimension: int) -> bytes:
+    file.seek(start + row * dimension * 4)
+    return file.read(dimension * 4)
 
 
 def _check_whole(snapshot: _Snapshot, index: IndexFile, documents: int) -> None:

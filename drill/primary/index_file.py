@@ -35,11 +35,15 @@ class IndexHeader:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A structurally sound index: number of vectors, their dimension and the kind in words."""
+    """A structurally sound index: number of vectors, their dimension and the kind in words.
+
+    ``vectors_at``: where in the file its vectors begin, float32 one after another; None in a kind that changes them.
+    """
 
     vectors: int
     dimension: int
     kind: str
+    vectors_at: int | None = None
 
 
 def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
@@ -50,9 +54,9 @@ def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
     """
     outer = _header(file)
     if outer.fourcc in FLAT:
-        _check_flat(file, outer)
+        start = _check_flat(file, outer)
         _check_end(file, size)
-        return IndexFile(outer.vectors, outer.dimension, FLAT[outer.fourcc])
+        return IndexFile(outer.vectors, outer.dimension, FLAT[outer.fourcc], start)
     if outer.fourcc in ID_MAPS:
         inner = _header(file)
         if inner.fourcc in FLAT:
@@ -63,13 +67,13 @@ def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
 def _id_map(file: BinaryIO, size: int, outer: IndexHeader, inner: IndexHeader) -> IndexFile:
     if (inner.vectors, inner.dimension) != (outer.vectors, outer.dimension):
         raise DamagedIndex(f"maps {outer.vectors} ids onto {inner.vectors} vectors")
-    _check_flat(file, inner)
+    start = _check_flat(file, inner)
     ids = _count(file)
     if ids != outer.vectors:
         raise DamagedIndex(f"maps {ids} ids onto {outer.vectors} vectors")
     file.seek(ids * 8, 1)
     _check_end(file, size)
-    return IndexFile(outer.vectors, outer.dimension, f"{ID_MAPS[outer.fourcc]}, {FLAT[inner.fourcc]}")
+    return IndexFile(outer.vectors, outer.dimension, f"{ID_MAPS[outer.fourcc]}, {FLAT[inner.fourcc]}", start)
 
 
 def _header(file: BinaryIO) -> IndexHeader:
@@ -86,12 +90,15 @@ def _header(file: BinaryIO) -> IndexHeader:
     return IndexHeader(fourcc, dimension, vectors, bool(is_trained))
 
 
-def _check_flat(file: BinaryIO, header: IndexHeader) -> None:
+def _check_flat(file: BinaryIO, header: IndexHeader) -> int:
+    """Go past the vectors and return where they begin."""
     components = _count(file)
     expected = header.vectors * header.dimension
     if components != expected:
         raise DamagedIndex(f"holds {components} components, its header promises {expected}")
+    start = file.tell()
     file.seek(components * 4, 1)
+    return start
 
 
 def _check_end(file: BinaryIO, size: int) -> None:

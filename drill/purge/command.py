@@ -141,6 +141,8 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
 
 
 def _show_plan(delta: "Delta", sample: list[str]) -> None:
+    from drill.purge.drift import summary
+
     for tenant in delta.tenants:
         print(
             f"tenant {tenant.tenant!r}: {tenant.primary_count} documents in FAISS, {tenant.target_count} "
@@ -148,6 +150,8 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
         )
     for name, count in delta.unscoped.items():
         print(f"tenant {name!r}: {count} documents on the target, out of scope")
+    if drift := summary(delta.tenants):
+        print(f"vector drift (same content, kept): {drift}")
     if not delta.doomed:
         print("nothing_to_purge: no document on the target differs from FAISS")
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drill.errors import PrimaryUnreadable
 from drill.purge import checksum
 from drill.purge.budget import Budget
+from drill.purge.drift import with_drift
 from drill.purge.inventory import write_primary, write_target
 from drill.purge.join import Partition, Room, duckdb_in, join, one_file
 from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta, silent
@@ -64,7 +65,11 @@ def compare(
     for number, tenant in enumerate(dict.fromkeys(settings.tenants)):
         here = folder / f"tenant-{number:04d}"
         here.mkdir(mode=0o700)
-        tenants.append(_tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget, say))
+        found = _tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget, say)
+        if settings.drift_sample:
+            sides = (str(here / TARGET), str(here / PRIMARY))
+            found = with_drift(primary, target, found, sides, settings.drift_sample, room(settings, here))
+        tenants.append(found)
     unscoped = {tenant: count for tenant, count in sorted(counts.items()) if tenant not in settings.tenants}
     return Delta(tuple(tenants), unscoped, _digest(tenants))
 

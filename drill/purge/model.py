@@ -37,8 +37,8 @@ class PurgeSettings:
 
     ``tenants`` is the scope: what the target holds of other tenants is counted and never touched. ``max_fraction`` is
     of the target's documents in scope. ``scheduler``: a Dask scheduler's address, ``local``, or empty: compare in this
-    process. ``last_accepted``: documents per tenant in FAISS when a purge was last trusted,
-    if known.
+    process. ``drift_sample``: so many documents a tenant whose vectors are compared, too. ``last_accepted``: documents
+    per tenant in FAISS when a purge was last trusted, if known.
     """
 
     tenants: tuple[str, ...]
@@ -48,7 +48,20 @@ class PurgeSettings:
     memory_limit_mb: int = 1024
     threads: int = 2
     scheduler: str = ""
+    drift_sample: int = 0
     last_accepted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Of ``sampled`` documents with the same content on both sides, ``drifted`` have another vector on the target.
+
+    ``worst`` is the largest cosine distance.
+    """
+
+    sampled: int
+    drifted: int
+    worst: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,8 @@ class TenantDelta:
     """Of ``stale`` and ``orphans``: documents without a content hash on the target."""
     version: str
     """The primary's fingerprint when its inventory was begun."""
+    drift: Drift | None = None
+    """``None``: not looked at."""
 
     @property
     def doomed(self) -> int:

@@ -1,5 +1,6 @@
 """Step 2: remove from the target what diverges from FAISS, or say why not and how to finish."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drill.context import Drill
@@ -9,7 +10,7 @@ from drill.rollback import Rollback
 from drill.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from drill.purge import Delta, Purge, PurgeReport
+    from drill.purge import Delta, Purge, PurgeReport, TenantDelta
 
 
 def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
@@ -62,6 +63,7 @@ def new_purge(drill: Drill) -> "Purge":
         time_budget_s=bounds.time_budget_s,
         memory_limit_mb=bounds.memory_limit_mb,
         scheduler=bounds.scheduler,
+        drift_sample=bounds.drift_sample,
     )
     earlier = pending_elsewhere(drill.work_dir, drill.record.env_file)
     return Purge(drill.primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick, earlier)
@@ -151,6 +153,7 @@ def _detail(delta: "Delta") -> dict[str, Scalar]:
         "stale (content differs)": delta.stale,
         "missing (only in FAISS, kept)": delta.missing,
         "documents on the target": delta.target_documents,
+        **_drift(delta.tenants),
     }
 
 
@@ -164,4 +167,12 @@ def _facts(report: "PurgeReport") -> dict[str, Scalar]:
         "changed in FAISS since": report.changed_since,
         "seconds": round(report.duration_s, 2),
         "quarantine": report.quarantine.name if report.quarantine else "",
+        **_drift(report.per_tenant),
     }
+
+
+def _drift(tenants: "Sequence[TenantDelta]") -> dict[str, Scalar]:
+    from drill.purge.drift import summary
+
+    seen = summary(tenants)
+    return {"vector drift (same content, kept)": seen} if seen else {}

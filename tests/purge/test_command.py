@@ -138,6 +138,16 @@ def test_plan_shows_counts_fraction_hashed_ids_and_changes_nothing(post: Post, w
     assert re.search(r"purge run --plan [0-9a-f]{16}", output)
 
 
+def test_plan_shows_vector_drift_where_it_is_looked_for(post: Post, world: World, service: Service) -> None:
+    """The world's two sides have other vectors: all that agree drift; without the key nothing is said of it."""
+    world.seed()
+    assert "vector drift" not in post.purge("plan")[1]
+    post.write_config(service.url, drift_sample=50)
+    code, output = post.purge("plan")
+    assert code == 0, output
+    assert re.search(r"vector drift \(same content, kept\): \d+ of 50 sampled", output), output
+
+
 def test_the_same_delta_has_the_same_hash(post: Post, world: World) -> None:
     """A plan is named by what it says."""
     world.seed()
