@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -186,6 +187,7 @@ class Supervisor:
         active.write(self._home.faults, {**switched, found.name: sorted(after)})
         if self._monitoring and self._ready:
             self._monitoring.apply(self._setup(active.read(self._home.faults)))
+            self._monitoring.wait_scraped(time.time())  # an incident lasts: what is kept must know of it
 
     @staticmethod
     def _setup(switched: Iterable[str]) -> Setup:

@@ -79,6 +79,16 @@ class Monitoring:
         query = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
         self._until(lambda: bool(self._query(query)), INCIDENT_S, f"{alert} does not fire")
 
+    def wait_scraped(self, since: float) -> None:
+        """Return when every instance was scraped after ``since`` (Unix time), if that is what Prometheus does."""
+        if self._setup == Setup():
+            scraped = f'timestamp(up{{job=~"{self._setup.job}.*"}}) > {since:.3f}'
+            self._until(
+                lambda: len(self._query(scraped)) == len(self._targets),
+                READY_S,
+                "Prometheus does not scrape the instances",
+            )
+
     def apply(self, setup: Setup) -> None:
         """Change what the monitoring does, and return when the change has taken effect."""
         if setup == self._setup:

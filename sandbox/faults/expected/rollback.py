@@ -62,6 +62,12 @@ def _uncounted(why: str, *first: str, verdict: str = ANY) -> Expected:
     return Expected(red, why, {row: reason for row, reason in also.items() if row not in red})
 
 
+def _unscraped(why: str, *first: str) -> Expected:
+    """Return what follows where nothing can be read from the metrics page."""
+    found = _uncounted(why, *first)
+    return replace(found, also={**found.also, "slo.alerts": "for Prometheus an instance that it cannot scrape is down"})
+
+
 def _on_target(why: str, *rows: str) -> Expected:
     """Return what follows where an instance goes on as in the incident."""
     also = {**_because(SICK, *EVERYTHING), **_because("the same instance, the same incident", *STEPS)}
@@ -203,17 +209,17 @@ ROLLBACK: dict[str, Expected] = {
         "latency grows inside the window", "post.primary_latency", also={"slo.latency": "it may grow past the SLO"}
     ),
     # metrics
-    "metrics_html": _uncounted("a page in HTML is no metrics", "preflight.metrics", "force_faiss").on(1),
+    "metrics_html": _unscraped("a page in HTML is no metrics", "preflight.metrics", "force_faiss").on(1),
     "metrics_missing": _uncounted("families that are not there are no zero", "preflight.metrics", "force_faiss").on(1),
     "metrics_renamed": _uncounted("families of another name are no zero", "preflight.metrics", "force_faiss").on(1),
-    "metrics_truncated": _uncounted("half a page is no page", "preflight.metrics", "force_faiss").on(1),
-    "metrics_hang": _uncounted("a page that does not come is no silence", "preflight.metrics", "force_faiss").on(1),
+    "metrics_truncated": _unscraped("half a page is no page", "preflight.metrics", "force_faiss").on(1),
+    "metrics_hang": _unscraped("a page that does not come is no silence", "preflight.metrics", "force_faiss").on(1),
     "metrics_nan": _uncounted("a counter that is not a number is no zero", "preflight.metrics", "force_faiss").on(1),
     "metrics_without_start": _uncounted(
         "without a start time a restart would not be seen", "preflight.metrics", "force_faiss"
     ).on(1),
     "metrics_frozen": _uncounted("a page that never changes counts no probe", "force_faiss").on(1),
-    "metrics_reset": _uncounted("counters that begin again have lost probes", "slo.errors").on(1),
+    "metrics_reset": _uncounted("counters that begin again have lost a part of what they counted", "slo.latency").on(1),
     "metrics_per_worker": _uncounted(
         "counters go up and down: every scrape meets another worker", "preflight.metrics"
     ).on(1),
