@@ -50,6 +50,7 @@ class Supervisor:
         self._instances: list[Instance] = []
         self._monitoring: Monitoring | None = None
         self._ready = False
+        self._loaded = time.time()
         self._made_home = False
         self._runtime = Path()
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -161,6 +162,7 @@ class Supervisor:
             return {"error": f"{command} failed: {error}"}
 
     def _reload(self) -> None:
+        self._loaded = time.time()
         for instance in self._instances:
             of_instance = self._faults_of(instance)
             if of_instance.restarts():
@@ -200,7 +202,7 @@ class Supervisor:
     def _await_incident(self) -> None:
         if self._monitoring:
             self._monitoring.wait_ready()
-            self._monitoring.wait_firing(INCIDENT_ALERT)
+            self._monitoring.wait_firing(INCIDENT_ALERT, self._loaded)
 
     def _status(self) -> dict[str, object]:
         return {

@@ -10,13 +10,7 @@ from sandbox.monitoring.setup import WATCHDOG, Setup
 def write_prometheus(folder: Path, setup: Setup, targets: Sequence[str], alertmanager: str) -> Path:
     """Write configuration and rules of Prometheus, and return the path of the configuration."""
     rules = [
-        {
-            "alert": rule.name,
-            "expr": rule.expr,
-            "for": f"{rule.for_s}s",
-            "keep_firing_for": f"{rule.keep_s}s",
-            "labels": {"severity": rule.severity},
-        }
+        {"alert": rule.name, "expr": rule.expr, "for": f"{rule.for_s}s", "labels": {"severity": rule.severity}}
         for rule in setup.rules
     ]
     # Each in a group of its own: rules of one group are evaluated one after the other.

@@ -28,6 +28,8 @@ READY_S = 30.0
 """Prometheus looks for targets every 5 s; a busy machine takes its time."""
 SCRAPES = 6
 """Scrapes of every instance that a drill finds at its start."""
+ENOUGH = 0.13
+"""Share of errors that is clearly more than the alert's threshold."""
 STALE = "7s"
 """After this long without a scrape, nobody takes Prometheus' newest sample for fresh."""
 INCIDENT_S = 25.0
@@ -74,10 +76,19 @@ class Monitoring:
         if self._setup.running and self._setup.answering:
             self._until(self._in_effect, READY_S, "Prometheus does not scrape the instances")
 
-    def wait_firing(self, alert: str) -> None:
-        """Return when an alert fires; raise ``SandboxError`` if that takes too long."""
-        query = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
-        self._until(lambda: bool(self._query(query)), INCIDENT_S, f"{alert} does not fire")
+    def wait_firing(self, alert: str, since: float) -> None:
+        """Return when an alert fires, and would by the errors after ``since`` (Unix time) alone.
+
+        What fires for an incident before this one would stop, and fire again in the middle of a drill. Raises
+        ``SandboxError`` if it takes too long.
+        """
+
+        def fires() -> bool:
+            errors = f"sum(increase(retrieval_errors_total[{max(2, round(time.time() - since))}s]))"
+            enough = f"{errors} > {ENOUGH:g} * sum(increase(retrieval_requests_total[30s]))"
+            return bool(self._query(f'ALERTS{{alertname="{alert}",alertstate="firing"}} and on() ({enough})'))
+
+        self._until(fires, INCIDENT_S, f"{alert} does not fire")
 
     def wait_scraped(self, since: float) -> None:
         """Return when every instance was scraped after ``since`` (Unix time), if that is what Prometheus does."""

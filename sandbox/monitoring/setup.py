@@ -18,8 +18,6 @@ class Rule:
     expr: str
     severity: str
     for_s: int = 0
-    keep_s: int = 0
-    """How long it goes on firing when its condition is gone."""
 
 
 RULES = (
@@ -31,7 +29,6 @@ RULES = (
         "sum(rate(retrieval_errors_total[30s])) / sum(rate(retrieval_requests_total[30s])) > 0.1"
         " and sum(increase(retrieval_requests_total[30s])) > 30",
         "page",
-        keep_s=15,  # an incident at the threshold is one alert that fires, not many that come and go
     ),
     Rule(
         "RetrievalLatencyP95",
