@@ -26,7 +26,7 @@ drill itself, with its observation or holds.
 """
 
 NOTE = """\
-Run on a machine with two cores that did other work too (load about 2); an idle one is faster.
+Run on a machine with two cores that did other work too (load 2 to 10): an idle one is faster.
 """
 """What must be known of the results that are kept."""
 

@@ -45,6 +45,10 @@ def test_the_whole_ladder_is_climbed_and_the_backend_stays_faiss(healed: Stack, 
     assert "dual-write for pilot tenants: holds" in ran.reason("reopen.dual_write")
     steps = {step["id"]: step["outcome"] for step in ran.entry["steps"]}
     assert steps["reopen"] == "applied"
+    page = ran.reports[-1].read_text()
+    assert 'href="#rungs"' in page
+    for rung in ("shadow-read 0.1", "shadow-read 1", "dual-write for pilot tenants", "dual-write for all tenants"):
+        assert f'<th scope="row">{rung}</th>' in page
 
 
 @pytest.mark.parametrize(
