@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 MODULE, SESSION, TIMEOUT = "MUTATION_MODULE", "MUTATION_SESSION", "MUTATION_TIMEOUT_S"
 """Environment: the file that is mutated, cosmic-ray's database, and after how long a mutant counts as noticed."""
+UNKNOWN = 255
+"""Exit status of a fork that broke, was killed or went red late."""
 Change = tuple[FunctionType, FunctionType]
 """A function that the tests have imported, and its mutant."""
 
@@ -37,6 +40,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     path = Path(os.environ[MODULE])
     module, source = sys.modules[".".join(path.with_suffix("").parts)], path.read_text()
     reached = _reached(session, str(module.__file__))
+    red: Counter[str] = Counter()
+    """What has noticed most is asked first."""
     with use_db(os.environ[SESSION], WorkDB.Mode.open) as database:
         for item in database.pending_work_items:
             mutated = _mutated(source, item.mutations[0])
@@ -45,7 +50,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             elif changes := list(_changes(vars(module), _run(module, mutated))):
                 names = {old.__qualname__ for old, _ in changes}
                 tests = [test for test in session.items if names & reached[test.nodeid]]
-                database.set_result(item.job_id, _result(source, mutated, _noticed(session, tests, changes)))
+                tests.sort(key=lambda test: -red[test.nodeid])
+                first = _first_red(session, tests, changes)
+                red.update(test.nodeid for test in tests[first - 1 : first])
+                database.set_result(item.job_id, _result(source, mutated, noticed=first != 0))
     return True
 
 
@@ -95,21 +103,22 @@ def _differ(old: FunctionType, new: FunctionType) -> bool:
     ) != (new.__code__, new.__defaults__, new.__kwdefaults__)
 
 
-def _noticed(session: pytest.Session, tests: Sequence[pytest.Item], changes: Sequence[Change]) -> bool:
+def _first_red(session: pytest.Session, tests: Sequence[pytest.Item], changes: Sequence[Change]) -> int:
     def work() -> int:
         for old, new in changes:
             old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
         return _run_tests(session, tests)
 
-    return _fork(work) != 0
+    return _fork(work)
 
 
 def _run_tests(session: pytest.Session, tests: Sequence[pytest.Item]) -> int:
-    for test, following in pairwise([*tests, None]):
+    """Return the number, from 1, of the first test that is red; 0 if none is."""
+    for number, (test, following) in enumerate(pairwise([*tests, None]), 1):
         assert test is not None
         session.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
         if session.testsfailed:
-            return 1
+            return min(number, UNKNOWN)
     return 0
 
 
@@ -148,19 +157,20 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
 
 
 def _fork(work: Callable[[], int]) -> int:
-    """Do ``work`` in a copy of this process and return its exit status; one that takes too long is killed."""
+    """Do ``work`` in a copy of this process and return what it does; one that takes too long is killed."""
     child = os.fork()
     if child:
-        return os.waitpid(child, 0)[1]
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return status if status >= 0 else UNKNOWN
     signal.alarm(int(os.environ[TIMEOUT]))
-    status = 1
+    status = UNKNOWN
     try:
         status = work()
     finally:
         os._exit(status)
 
 
-def _result(source: str, mutated: str, noticed: bool) -> "WorkResult":
+def _result(source: str, mutated: str, *, noticed: bool) -> "WorkResult":
     from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 
     diff = difflib.unified_diff(source.splitlines(), mutated.splitlines(), lineterm="")

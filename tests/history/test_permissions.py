@@ -179,11 +179,95 @@ def test_too_little_space_is_said_with_what_is_needed(needs: Needs, monkeypatch:
     assert obstacles(needs) == [], "a file system without inodes counts none"
 
 
-def test_a_name_too_long_for_its_backup_is_said(folder: Path) -> None:
-    path = folder / ("e" * 240)
+@pytest.mark.parametrize("free", [-1, 0, permissions.MIB - 1])
+def test_just_the_needed_space_is_enough_and_whole_mebibytes_are_said(
+    needs: Needs, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    needed = permissions.FREE_BYTES["reports"]
+    status = SimpleNamespace(f_bavail=needed + free, f_frsize=1, f_files=10, f_favail=1, f_flag=0)
+    monkeypatch.setattr(os, "statvfs", lambda _path: status)
+    found = list(permissions._space("reports", needs.reports_dir))
+    assert found == (["7 MiB are free for the reports, 8 are needed; make room"] if free < 0 else [])
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_a_name_too_long_for_its_backup_is_said(folder: Path, longer: int) -> None:
+    backup = len(".20260131T200000.123456Z-10.bak")
+    path = folder / ("e" * (os.pathconf(folder, "PC_NAME_MAX") - backup + longer))
     path.touch()
-    (found,) = obstacles(Needs(path, folder, folder, []))
-    assert "too long" in found
+    found = obstacles(Needs(path, folder, folder, []))
+    assert ["too long" in text for text in found] == [True] * longer
+
+
+@pytest.mark.parametrize(
+    ("first", "missing"),
+    [
+        ("#!/no/such/sh -e", "/no/such/sh"),
+        ("#!/usr/bin/env", ""),
+        ("#!/usr/bin/env -S no-such-python", ""),
+        ("#!/usr/bin/env no-such-python", "no-such-python"),
+        ("#!/bin/sh no-such-python", ""),
+        ("#!", ""),
+        ("/no/such/sh", ""),
+    ],
+)
+def test_the_interpreter_of_a_script_is_the_one_of_its_first_line(folder: Path, first: str, missing: str) -> None:
+    assert permissions._missing_interpreter(Path(script(folder / "it", first))) == missing
+
+
+@pytest.mark.parametrize(
+    ("effective", "number", "has"),
+    [("0000000000000008", 3, True), ("0000000000000008", 2, False), ("0000000000000008", 4, False), ("0", 3, False)],
+)
+def test_a_capability_is_a_bit_of_the_effective_set(
+    monkeypatch: pytest.MonkeyPatch, effective: str, number: int, has: bool
+) -> None:
+    status = f"Name:\tx\nCapPrm:\tffff\nCapEff:\t{effective}\nCapBnd:\tffff\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_: status)
+    assert permissions._has_capability(number) is has
+
+
+@pytest.mark.parametrize(("user", "has"), [(0, True), (1000, False)])
+@pytest.mark.parametrize("status", ["", "CapEff:", "CapEff:\tx"])
+def test_where_capabilities_cannot_be_read_root_is_taken_to_have_them(
+    monkeypatch: pytest.MonkeyPatch, status: str, user: int, has: bool
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_: status)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert permissions._has_capability(3) is has
+
+
+@pytest.mark.parametrize(
+    ("owner", "of_folder", "kept"), [(1000, 0, False), (0, 1000, False), (0, 0, True), (2000, 2000, True)]
+)
+@pytest.mark.parametrize(("mode", "capable"), [(0o1777, False), (0o777, False), (0o1777, True)])
+def test_the_sticky_bit_keeps_who_owns_neither_file_nor_folder_and_may_not_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, owner: int, of_folder: int, kept: bool, mode: int, capable: bool
+) -> None:
+    class Fake:
+        def stat(self) -> Any:
+            return SimpleNamespace(st_mode=mode, st_uid=of_folder)
+
+        def lstat(self) -> Any:
+            return SimpleNamespace(st_uid=owner)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(permissions, "_has_capability", lambda number: capable and number == 3)
+    fake: Any = Fake()
+    assert permissions._is_sticky_for(fake, fake) is (kept and mode == 0o1777 and not capable)
+
+
+MOUNTS = (
+    "36 35 98:0 / /a\\040b rw - ext4 /dev/sda rw\n37 35 0:5 / /c rw master:1 - proc proc rw\nshort line\n1 2 3 4 /d 6\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "mounted"), [("/a b", True), ("/c", True), ("/rw", False), ("/d", False), ("/", False)]
+)
+def test_mount_points_are_the_fifth_field(monkeypatch: pytest.MonkeyPatch, path: str, mounted: bool) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_: MOUNTS)
+    assert permissions._is_mount_point(Path(path)) is mounted
 
 
 def test_a_dry_run_fails_at_the_env_file_when_apply_could_not_be_carried_out(tmp_path: Path) -> None:
