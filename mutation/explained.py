@@ -22,6 +22,16 @@ EXPLAINED: dict[str, str] = {
     "`if labels.items() <= have.items():` -> `if labels.items() < have.items():`": (
         "a bucket always has `le` beside the labels that are asked for"
     ),
+    "drill/reopen/shadow.py _latency: "
+    "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 1000 * bound <= low]` -> "
+    "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 999 * bound <= low]`": (
+        "the bounds of a histogram lie further apart than a thousandth"
+    ),
+    **{
+        "drill/reopen/shadow.py _latency: `slower = buckets.samples - max(within, default=0.0)` -> "
+        f"`slower = buckets.samples - max(within, default= {number})`": "the bucket that ends at `low` is always within"
+        for number in (1.0, -1.0)
+    },
 }
 """`Mutant.key` -> why it may survive."""
 

@@ -73,7 +73,7 @@ def agreeing(least: float) -> Verdict:
 
 
 def test_a_mean_fails_only_where_its_bound_is_below_what_is_required() -> None:
-    bound = 0.5 + shadow.Z_95 * 0.5 / math.sqrt(400)
+    bound = 0.5 + 1.645 * 0.5 / math.sqrt(400)
     assert agreeing(0.5) is Verdict.PASS
     assert agreeing(0.5001) is Verdict.INCONCLUSIVE
     assert agreeing(bound) is Verdict.INCONCLUSIVE

@@ -74,7 +74,9 @@ def after(reached: WritesReached, store: Store, **written: dict[str, str]) -> Ev
 
 def test_writes_that_all_arrived_pass(reached: WritesReached, store: Store) -> None:
     store.target["a"] = {"new": "1"}
-    assert after(reached, store, a={"new": "1"}, b={"other": "1"}).verdict is Verdict.PASS
+    evidence = after(reached, store, a={"new": "1"}, b={"other": "1"})
+    assert evidence.verdict is Verdict.PASS
+    assert (evidence.value, evidence.op, evidence.threshold, evidence.samples) == (0, "==", 0, 1)
 
 
 def test_one_that_did_not_arrive_or_arrived_otherwise_is_bad(reached: WritesReached, store: Store) -> None:
@@ -91,7 +93,8 @@ def test_a_write_of_a_tenant_outside_the_allow_list_is_bad(reached: WritesReache
 
 
 def test_no_write_at_all_proves_nothing(reached: WritesReached, store: Store) -> None:
-    assert after(reached, store).verdict is Verdict.INCONCLUSIVE
+    nothing = after(reached, store)
+    assert (nothing.verdict, nothing.samples) == (Verdict.INCONCLUSIVE, 0)
     assert after(reached, store, b={"other": "1"}).verdict is Verdict.INCONCLUSIVE
 
 
@@ -118,6 +121,29 @@ def test_a_document_that_is_deleted_meanwhile_is_not_waited_for(
 
     monkeypatch.setattr("drill.reopen.writes.time.sleep", slept)
     assert after(reached, store, a={"new": "1", "gone": "1"}).verdict is Verdict.PASS
+
+
+def test_a_document_that_is_edited_again_meanwhile_may_arrive_as_it_is_now(
+    reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slept(_seconds: float) -> None:
+        store.faiss["a"]["new"] = store.target["a"]["new"] = "2"
+
+    monkeypatch.setattr("drill.reopen.writes.time.sleep", slept)
+    assert after(reached, store, a={"new": "1"}).verdict is Verdict.PASS
+
+
+def test_a_tenant_that_cannot_be_read_meanwhile_is_waited_for_as_it_was(
+    reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrives = iter([False, True])
+
+    def slept(_seconds: float) -> None:
+        store.unreadable = "a"
+        store.target["a"] = {"new": "1"} if next(arrives) else {}
+
+    monkeypatch.setattr("drill.reopen.writes.time.sleep", slept)
+    assert after(reached, store, a={"new": "1"}).verdict is Verdict.PASS
 
 
 def test_more_documents_than_are_looked_up_are_neither_lost_nor_strays(
