@@ -6,6 +6,8 @@ decorator) may have been imported already, and is left to cosmic-ray: a fresh pr
 
 import ast
 import difflib
+import gc
+import importlib
 import inspect
 import json
 import os
@@ -14,6 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
@@ -148,12 +151,17 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
         sys.setprofile(watch)
         status = _run_tests(session, session.items)
         sys.setprofile(None)
-        answer.write_text(json.dumps(called))
+        answer.write_text(json.dumps([called, sorted(sys.modules)]))
         return status
 
     if _fork(work):
         pytest.exit(f"the tests of {file} are not green", returncode=1)
-    return {name: set(functions) for name, functions in json.loads(answer.read_text()).items()}
+    called, modules = json.loads(answer.read_text())
+    for name in modules:
+        with suppress(Exception):  # what is imported where it is used: once for all forks
+            importlib.import_module(name)
+    gc.freeze()
+    return {name: set(functions) for name, functions in called.items()}
 
 
 def _fork(work: Callable[[], int]) -> int:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,14 +63,23 @@ def mutate(tree: Path, module: str) -> list[Mutant]:
     config, session = tree / "mutation.toml", tree / "mutation.sqlite"
     session.unlink(missing_ok=True)
     config.write_text(_config(module))
-    cosmic_ray, filter_operators = (
-        Path(sys.executable).with_name(name) for name in ("cosmic-ray", "cr-filter-operators")
-    )
-    _do(tree, module, [str(cosmic_ray), "init", str(config), str(session)])
-    _do(tree, module, [str(filter_operators), str(session), str(config)])
-    _do(tree, module, [*_tests(module), "-p", "mutation.forks", f"--basetemp={tree / 'tmp'}"])
-    _do(tree, module, [str(cosmic_ray), "exec", str(config), str(session)])
+    _begin(tree, module, session)
+    _do(tree, module, [*_tests(module), "--tb=native", "-p", "mutation.forks", f"--basetemp={tree / 'tmp'}"])
+    _do(tree, module, [str(Path(sys.executable).with_name("cosmic-ray")), "exec", str(config), str(session)])
     return list(_read(session, tree / module, module))
+
+
+def _begin(tree: Path, module: str, session: Path) -> None:
+    """Write down the mutants of ``module`` that are wanted."""
+    from cosmic_ray.commands import init
+    from cosmic_ray.work_db import WorkDB, use_db
+    from cosmic_ray.work_item import WorkerOutcome, WorkResult
+
+    wanted = {f"core/{name}" for name in OPERATORS}
+    with chdir(tree), use_db(session, WorkDB.Mode.create) as database:
+        init([Path(module)], database, {})
+        others = [item.job_id for item in database.work_items if item.mutations[0].operator_name not in wanted]
+        database.set_multiple_results(others, WorkResult(WorkerOutcome.SKIPPED))
 
 
 def _do(tree: Path, module: str, command: Sequence[str]) -> None:
@@ -91,7 +101,6 @@ def _tests(module: str) -> list[str]:
 
 
 def _config(module: str) -> str:
-    wanted = "|".join(f"core/{name}$" for name in OPERATORS)
     return f"""\
 [cosmic-ray]
 module-path = "{module}"
@@ -101,9 +110,6 @@ test-command = {json.dumps(shlex.join(_tests(module)))}
 
 [cosmic-ray.distributor]
 name = "local"
-
-[cosmic-ray.filters.operators-filter]
-exclude-operators = [{json.dumps(f"(?!{wanted})")}]
 """
 
 
