@@ -111,6 +111,28 @@ def test_a_tenant_that_cannot_be_followed_is_not_passed_over(
     assert "a has 2 documents or more" in evidence.reason
 
 
+def test_a_tenant_that_could_not_be_read_when_the_rung_settled_is_not_followed_later(
+    reached: WritesReached, store: Store
+) -> None:
+    store.target["a"] = {"new": "1"}
+    store.unreadable = "b"
+    reached.begin()
+    store.unreadable = ""
+    store.faiss["a"]["new"] = "1"
+    evidence = reached.judge()
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert evidence.reason == "writes cannot be followed: b cannot be read"
+
+
+def test_without_faiss_or_a_target_writes_cannot_be_followed(tmp_path: Path) -> None:
+    rung = Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={})
+    reached = WritesReached(make_drill(tmp_path), rung)
+    reached.begin()
+    evidence = reached.judge()
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert evidence.reason == "writes cannot be followed: [primary] path and [target] are needed"
+
+
 def test_a_document_that_is_deleted_meanwhile_is_not_waited_for(
     reached: WritesReached, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
