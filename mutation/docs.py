@@ -17,8 +17,13 @@ HEAD = """\
 `make mutation` breaks the code that judges in every small way, one at a time, and runs the tests that belong to it:
 each comparison inverted and moved by one step, each condition negated, each `and`, `or`, `not`, truth value and number
 changed (cosmic-ray; operators and tests of each module are in `mutation/targets.py`). A mutant that no test notices
-survives: then a check could be wrong in this way and nobody would know. One that is
-harmless has its reason in `mutation/explained.py`; one that is "not explained" is a gap in the tests.
+survives: then a check could be wrong in this way and nobody would know. One that is harmless has its reason in
+`mutation/explained.py`; one that is "not explained" is a gap in the tests, and `make mutation` ends with an error.
+
+`python -m mutation drill/checks/slo.py` does one module, in less than a minute of processor time. A mutant inside a
+function is tried in a fork of one pytest session, by the tests that reach that function (`mutation/forks.py`); what is
+changed outside of functions is tried in a fresh process, by all tests of the module. First the tests must be green
+without a mutant, both ways. Results are kept in `build/mutation`; `--docs-only` writes this page of them.
 """
 
 
@@ -47,9 +52,8 @@ def _lines() -> Iterator[str]:
         if not mutants:
             yield f"| `{module}` | not run | | | |"
             continue
-        left = [mutant for mutant in mutants if mutant.survived]
-        told = sum(bool(explanation(mutant)) for mutant in left)
-        yield f"| `{module}` | {len(mutants)} | {len(mutants) - len(left)} | {told} | {len(left) - told} |"
+        yield _row(f"`{module}`", mutants)
+    yield _row("all", [mutant for mutants in results.values() for mutant in mutants])
     yield from ("", "## Survivors", "", "| where | change | why it may survive |", "|---|---|---|")
     for module, mutants in results.items():
         for mutant in mutants:
@@ -57,6 +61,12 @@ def _lines() -> Iterator[str]:
                 change = f"`{mutant.before}` -> `{mutant.after}`".replace("|", "\\|")
                 why = explanation(mutant) or "**not explained**"
                 yield f"| `{module}` {mutant.function} | {change} | {why} |"
+
+
+def _row(name: str, mutants: list[Mutant]) -> str:
+    left = [mutant for mutant in mutants if mutant.survived]
+    told = sum(bool(explanation(mutant)) for mutant in left)
+    return f"| {name} | {len(mutants)} | {len(mutants) - len(left)} | {told} | {len(left) - told} |"
 
 
 def _path(module: str) -> Path:

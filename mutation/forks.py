@@ -43,6 +43,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     path = Path(os.environ[MODULE])
     module, source = sys.modules[".".join(path.with_suffix("").parts)], path.read_text()
     reached = _reached(session, str(module.__file__))
+    if _first_red(session, session.items, ()):
+        pytest.exit("the tests are not green in a fork without a mutant", returncode=1)
     red: Counter[str] = Counter()
     """What has noticed most is asked first."""
     with use_db(os.environ[SESSION], WorkDB.Mode.open) as database:
