@@ -17,6 +17,7 @@ from drill.errors import Refused
 from drill.observation import Reading
 from drill.signals import held_back
 from drill.trace import MarkKind
+from drill.unfinished import RELOAD
 from drill.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -126,10 +127,10 @@ class Rollback:
 
     def _reload(self) -> "ReloadOutcome":
         drill = self._drill
-        drill.events.intent("reload")
+        drill.events.intent(RELOAD)
         with drill.trace.during(MarkKind.RELOAD, "reload"):
             outcome = drill.service.reload(drill.env_file.path, drill.tick)
-        drill.events.done("reload", ok=not outcome.problem)
+        drill.events.done(RELOAD, ok=not outcome.problem)
         return outcome
 
     def _undo(self) -> None:

@@ -17,6 +17,8 @@ INTENT = "intent"
 DONE = "done"
 ENV_REPLACE = "env_file.replace"
 """The action under which the env-file editor writes its intent and its done."""
+RELOAD = "reload"
+"""Written before the service is made to take the env file, and after it came back or did not."""
 PURGE_DELETE = "purge_delete"
 """Written before a batch is deleted from the target."""
 PURGE_DELETED = "purge_deleted"
@@ -69,6 +71,12 @@ class UnfinishedDrill:
     def flags_may_be_written(self) -> bool:
         """Whether a replace of the env file was begun: after the intent, nobody knows but the file itself."""
         return any(event.kind in {INTENT, DONE} and event.text("action") == ENV_REPLACE for event in self.events)
+
+    @property
+    def restarting(self) -> bool:
+        """Whether it was killed in a reload: the service may still be coming back."""
+        reloads = [event.kind for event in self.events if event.text("action") == RELOAD]
+        return reloads[-1:] == [INTENT]
 
 
 def find_unfinished(artifacts_dir: Path) -> list[UnfinishedDrill]:

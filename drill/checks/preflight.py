@@ -1,5 +1,6 @@
 """Before anything is changed: can the rollback be done, and is there something to fall back to."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -29,6 +30,8 @@ NEEDED = (
 """The families that the checks of this drill judge; missing ones make silence meaningless."""
 WORKER_READS = 5
 """Readings on new connections that must agree on one process (METRICS.md, number 14)."""
+RESTART_S = 20.0
+"""How long a service that a killed drill was restarting may take to come back, at most."""
 EMERGENCY = "incident-"
 """A reason that begins so says that this is an incident: the firing window does not hold a rollback up."""
 
@@ -145,6 +148,7 @@ def service(drill: Drill) -> Evidence:
     settings = drill.config.service
     detail: dict[str, Scalar] = {}
     problems: list[str] = []
+    _let_a_restart_end(drill)
     for health in drill.service.health():
         detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
         if not health.ok:
@@ -163,6 +167,12 @@ def service(drill: Drill) -> Evidence:
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
     reason = f"{value} instances healthy, endpoints present"
     return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
+
+
+def _let_a_restart_end(drill: Drill) -> None:
+    """Wait for the restart in which an earlier drill was killed: an instance that is coming back is not down."""
+    if drill.apply and any(killed.restarting for killed in find_unfinished(drill.journal.parent)):
+        drill.service.await_health(time.monotonic() + min(RESTART_S, drill.config.service.reload_timeout_s), drill.tick)
 
 
 def metrics(drill: Drill) -> Evidence:

@@ -17,6 +17,7 @@ from drill.reopen.shadow import judge_shadow_reads
 from drill.rollback import PROOF_PROBES, PROOF_S, settle
 from drill.signals import held_back
 from drill.trace import MarkKind
+from drill.unfinished import RELOAD
 from drill.verdict import Verdict, worst
 
 PROOF_READS = 15
@@ -99,10 +100,10 @@ class Ladder:
                 drill.env_file.apply(plan)
                 drill.record.changes |= {change.key: change.after for change in plan.changes}
                 drill.events.done("set_flags", keys=len(plan.changes))
-        drill.events.intent("reload")
+        drill.events.intent(RELOAD)
         with drill.trace.during(MarkKind.RELOAD, rung.name):
             outcome = drill.service.reload(drill.env_file.path, drill.tick)
-        drill.events.done("reload", ok=not outcome.problem)
+        drill.events.done(RELOAD, ok=not outcome.problem)
         if not outcome.problem:
             settle(drill, before)
         return outcome.problem

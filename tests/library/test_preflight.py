@@ -230,3 +230,24 @@ def test_the_age_of_an_index_is_shown_to_a_tenth_of_a_second(drill: Drill) -> No
             return replace(super().check(tenant), age_s=12.345)
 
     assert preflight.faiss(with_primary(drill, Aged())).detail["default: age s"] == 12.3
+
+
+@pytest.mark.parametrize(
+    ("kinds", "verdict", "asked"),
+    [(("intent",), Verdict.PASS, 3), (("intent", "done"), Verdict.FAIL, 1), ((), Verdict.FAIL, 1)],
+)
+def test_a_service_that_a_killed_drill_was_restarting_may_come_back_first(
+    tmp_path: Path,
+    server: ScriptedService,
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: tuple[str, ...],
+    verdict: Verdict,
+    asked: int,
+) -> None:
+    answers = iter([Answer(503), *(Answer() for _ in range(9))])
+    server.script["GET", "/health"] = lambda _body: next(answers)
+    events = tuple(Event(number, "", kind, {"action": "reload"}) for number, kind in enumerate(kinds))
+    monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
+    drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n')
+    assert preflight.service(drill).verdict is verdict
+    assert sum(path == "/health" for _, path in server.asked) == asked
