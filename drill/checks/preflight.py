@@ -148,20 +148,22 @@ def service(drill: Drill) -> Evidence:
     settings = drill.config.service
     detail: dict[str, Scalar] = {}
     problems: list[str] = []
+    sick: set[str] = set()
     _let_a_restart_end(drill)
     for health in drill.service.health():
         detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
         if not health.ok:
+            sick.add(health.instance)
             problems.append(f"{short(health.instance)}{settings.health_path}: {health.reply.seen()}")
             continue
         for path in filter(None, (settings.search_path, settings.embed_path, settings.chat_path)):
             seen = drill.client.request("OPTIONS", health.instance + path)
             if seen.error or seen.status == 404 or seen.status >= 500:
+                sick.add(health.instance)
                 problems.append(f"{short(health.instance)}{path}: {seen.seen()}")
             if seen.dead:
                 break
-    healthy = len({problem.split("/")[0] for problem in problems})
-    value = len(drill.service.instances) - healthy
+    value = len(drill.service.instances) - len(sick)
     if problems:
         reason = f"{'; '.join(problems)}: expected healthy instances; check [service] base_url and instances"
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)

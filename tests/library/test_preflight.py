@@ -14,9 +14,10 @@ from drill.observation import Reading
 from drill.primary import IndexFacts
 from drill.record import Evidence
 from drill.service import Health
+from drill.unfinished import Event, UnfinishedDrill
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
-from tests.library.world import A, Inventory, make_drill, snapshot, with_primary
+from tests.library.world import A, MIGRATING, Inventory, make_drill, snapshot, with_primary
 
 PATHS = ("/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise")
 
@@ -244,10 +245,10 @@ def test_a_service_that_a_killed_drill_was_restarting_may_come_back_first(
     verdict: Verdict,
     asked: int,
 ) -> None:
-    answers = iter([Answer(503), *(Answer() for _ in range(9))])
+    answers = iter([as_json({}, 503), *(as_json({}) for _ in range(9))])
     server.script["GET", "/health"] = lambda _body: next(answers)
     events = tuple(Event(number, "", kind, {"action": "reload"}) for number, kind in enumerate(kinds))
     monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
-    drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n')
+    drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
     assert preflight.service(drill).verdict is verdict
     assert sum(path == "/health" for _, path in server.asked) == asked
