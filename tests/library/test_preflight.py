@@ -17,7 +17,7 @@ from drill.service import Health
 from drill.unfinished import Event, UnfinishedDrill
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
-from tests.library.world import A, MIGRATING, Inventory, make_drill, snapshot, with_primary
+from tests.library.world import MIGRATING, A, Inventory, make_drill, snapshot, with_primary
 
 PATHS = ("/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise")
 
