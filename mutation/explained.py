@@ -13,6 +13,14 @@ NO_BEHAVIOUR = (
         r"strict=False",
         "both sides are of one length: it guards against a later mistake",
     ),
+    (r"buffer = bytearray\(8\)", "", "the kernel writes four bytes of it, whatever its length"),
+    (r"from_bytes\(buffer\[:4\]", "", "both attributes are bits of the first byte where the low one comes first"),
+    (
+        r"readline\(256\)",
+        "",
+        "as far as the kernel reads a script's first line; one more or less is cut off either way",
+    ),
+    (r"line\.split\(\" \", 5\)", "", "the fifth field is the same wherever the rest is cut, and no line has just six"),
     (r"> deadline", r">= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
 )
 """Patterns of lines and of what they become (empty: anything), for mutants that change nothing that can be seen."""

@@ -1,8 +1,11 @@
 """A dry-run says what ``--apply`` would fail at on this machine, and writes nothing to find out."""
 
+import errno
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from multiprocessing import get_context
@@ -217,7 +220,14 @@ def test_the_interpreter_of_a_script_is_the_one_of_its_first_line(folder: Path, 
 
 @pytest.mark.parametrize(
     ("effective", "number", "has"),
-    [("0000000000000008", 3, True), ("0000000000000008", 2, False), ("0000000000000008", 4, False), ("0", 3, False)],
+    [
+        ("0000000000000008", 3, True),
+        ("0000000000000008", 2, False),
+        ("0000000000000008", 4, False),
+        ("0", 3, False),
+        ("0000000000000010", 4, True),
+        ("0000000000000100", 5, False),
+    ],
 )
 def test_a_capability_is_a_bit_of_the_effective_set(
     monkeypatch: pytest.MonkeyPatch, effective: str, number: int, has: bool
@@ -302,3 +312,48 @@ def test_a_dry_run_that_has_all_it_needs_says_that_it_looked(tmp_path: Path) -> 
     evidence = preflight.env_file(make_drill(tmp_path, env=MIGRATING))
     assert evidence.verdict is Verdict.PASS
     assert evidence.detail["rights, space and reload command for --apply"] == "looked at"
+
+
+def test_without_a_list_of_mount_points_a_file_is_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    assert permissions._is_mount_point(Path("/proc")) is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "seen"),
+    [(0x00, ""), (0x01, ""), (0x10, "immutable"), (0x20, "append-only"), (0x30, "immutable and append-only")],
+)
+def test_the_attributes_are_two_bits_of_what_the_kernel_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: int, seen: str
+) -> None:
+    def get_flags(_fd: int, _request: int, buffer: bytearray) -> int:
+        buffer[:4] = flags.to_bytes(4, sys.byteorder)
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", get_flags)
+    assert permissions._attributes(tmp_path) == seen
+
+
+@pytest.mark.parametrize("number", [errno.ENOTTY, errno.EOPNOTSUPP])
+def test_a_file_system_that_knows_no_attributes_has_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    def unknown(*_: object) -> int:
+        raise OSError(number, "no attributes here")
+
+    monkeypatch.setattr(fcntl, "ioctl", unknown)
+    assert permissions._attributes(tmp_path) == ""
+
+
+def test_attributes_that_cannot_be_read_for_a_sick_disk_are_no_absence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def sick(*_: object) -> int:
+        raise OSError(errno.EIO, "sick")
+
+    monkeypatch.setattr(fcntl, "ioctl", sick)
+    with pytest.raises(OSError, match="sick"):
+        permissions._attributes(tmp_path)
