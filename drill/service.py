@@ -73,7 +73,7 @@ class RetrievalService:
         deadline = began + self.settings.reload_timeout_s
         command = self.settings.reload_command
         problem = self.run(command, env_file, deadline, lambda: tick("restarting the service")) if command else ""
-        problem = problem or self.await_health(deadline, tick)
+        problem = problem or self._await_health(deadline, tick)
         return ReloadOutcome(time.monotonic() - began, problem)
 
     def run(self, command: Sequence[str], env_file: Path, deadline: float, tick: Callable[[], None]) -> str:
@@ -103,8 +103,7 @@ class RetrievalService:
             _end(process)
         return f"command {name!r} ended with exit code {process.returncode}" if process.returncode else ""
 
-    def await_health(self, deadline: float, tick: Callable[[str], None]) -> str:
-        """Wait until every instance is healthy; return which are not at the ``deadline`` (monotonic), empty if none."""
+    def _await_health(self, deadline: float, tick: Callable[[str], None]) -> str:
         while True:
             sick = [health for health in self.health() if not health.ok]
             if not sick:

@@ -75,8 +75,8 @@ class UnfinishedDrill:
     @property
     def restarting(self) -> bool:
         """Whether it was killed in a reload: the service may still be coming back."""
-        reloads = [event.kind for event in self.events if event.text("action") == RELOAD]
-        return reloads[-1:] == [INTENT]
+        steps = [(event.kind, event.text("action")) for event in self.events if event.kind in {INTENT, DONE}]
+        return steps[-1:] == [(INTENT, RELOAD)]
 
 
 def find_unfinished(artifacts_dir: Path) -> list[UnfinishedDrill]:

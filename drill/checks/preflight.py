@@ -32,6 +32,9 @@ WORKER_READS = 5
 """Readings on new connections that must agree on one process (METRICS.md, number 14)."""
 RESTART_S = 20.0
 """How long a service that a killed drill was restarting may take to come back, at most."""
+STEADY_S = 3.0
+"""How long all instances must be healthy for that restart to be over."""
+POLL_S = 0.2
 EMERGENCY = "incident-"
 """A reason that begins so says that this is an incident: the firing window does not hold a rollback up."""
 
@@ -172,9 +175,20 @@ def service(drill: Drill) -> Evidence:
 
 
 def _let_a_restart_end(drill: Drill) -> None:
-    """Wait for the restart in which an earlier drill was killed: an instance that is coming back is not down."""
-    if drill.apply and any(killed.restarting for killed in find_unfinished(drill.journal.parent)):
-        drill.service.await_health(time.monotonic() + min(RESTART_S, drill.config.service.reload_timeout_s), drill.tick)
+    """Wait for the restart in which an earlier drill was killed: an instance that is coming back is not down.
+
+    Where instances are restarted one by one, all of them are healthy for a moment in between.
+    """
+    if not drill.apply or not any(killed.restarting for killed in find_unfinished(drill.journal.parent)):
+        return
+    began = healthy_since = time.monotonic()
+    while (now := time.monotonic()) < began + RESTART_S:
+        if any(not health.ok for health in drill.service.health()):
+            healthy_since = time.monotonic()
+        elif now - healthy_since >= STEADY_S:
+            return
+        drill.tick("waiting for the restart that an earlier drill began")
+        time.sleep(POLL_S)
 
 
 def metrics(drill: Drill) -> Evidence:
