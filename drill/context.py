@@ -318,7 +318,7 @@ class Drill:
 
     def close(self) -> None:
         """Close the connections to the service, to Prometheus and to Alertmanager that were opened."""
-        for name in ("client", "prometheus", "alertmanager"):
+        for name in ("prober", "client", "prometheus", "alertmanager"):
             if opened := self.__dict__.get(name):
                 opened.close()
 

@@ -74,6 +74,11 @@ class Prober:
             self._thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def close(self) -> None:
+        """Stop, and close the connections of the client that was given."""
+        self.stop()
+        self._client.close()
+
     def results(self, since: float = 0.0, until: float = float("inf")) -> list[ProbeResult]:
         """Return the finished probes that were due in ``[since, until)``, in that order."""
         with self._lock:

@@ -23,8 +23,8 @@ WHERE p.c IS DISTINCT FROM t.c
 """
 """The first of two passes, over 16 bytes a document: what must be looked at. Whole texts spill six times as much.
 
-A document that differs is missed if another one has its id's hash and its content's, both of 64 bits; one that agrees
-is at most looked at for nothing.
+A stale document is missed if the hashes of both its contents are one, of 64 bits; an orphan, if a document of the other
+side has its id's hash and its content's. One that agrees is at most looked at for nothing.
 """
 JOIN = """
 COPY (

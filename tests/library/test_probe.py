@@ -195,3 +195,14 @@ def test_a_probe_is_well_only_if_a_list_of_results_came_back(
     assert result.ok is (wrong == "")
     assert wrong in result.error
     assert wrong_answer(Reply(0, "", b"", 0.0, "refused")) == "refused"
+
+
+def test_a_prober_that_is_closed_leaves_no_connection_open(server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = GOOD
+    client = HttpClient()
+    with probing(client, Ask(server.url, "default", "q")) as prober:
+        assert prober.wait(at_least(2), 0.0, 5.0)
+        prober.close()
+        asked = len(prober.results())
+    assert "RuntimeError" in client.post(server.url + SEARCH, {}).error, "the client still opens connections"
+    assert len(prober.results()) == asked
