@@ -21,6 +21,8 @@ NO_BEHAVIOUR = (
         "as far as the kernel reads a script's first line; one more or less is cut off either way",
     ),
     (r"line\.split\(\" \", 5\)", "", "the fifth field is the same wherever the rest is cut, and no line has just six"),
+    (r"< deadline", r"<= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
+    (r">= STEADY_S", r"> STEADY_S", "a clock never reads just that, and one poll more or less proves the same"),
     (r"> deadline", r">= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
 )
 """Patterns of lines and of what they become (empty: anything), for mutants that change nothing that can be seen."""

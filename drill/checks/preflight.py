@@ -181,8 +181,9 @@ def _let_a_restart_end(drill: Drill) -> None:
     """
     if not drill.apply or not any(killed.restarting for killed in find_unfinished(drill.journal.parent)):
         return
-    began = healthy_since = time.monotonic()
-    while (now := time.monotonic()) < began + RESTART_S:
+    healthy_since = time.monotonic()
+    deadline = healthy_since + RESTART_S
+    while (now := time.monotonic()) < deadline:
         if any(not health.ok for health in drill.service.health()):
             healthy_since = time.monotonic()
         elif now - healthy_since >= STEADY_S:

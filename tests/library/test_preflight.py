@@ -250,6 +250,7 @@ def test_a_service_that_a_killed_drill_was_restarting_may_come_back_first(
     health: list[int],
     verdict: Verdict,
 ) -> None:
+    monkeypatch.setattr(preflight, "RESTART_S", 5.0)
     answers = iter([*health])
     server.script["GET", "/health"] = lambda _body: as_json({}, next(answers, 200))
     monkeypatch.setattr(preflight, "STEADY_S", 0.3)
@@ -257,3 +258,17 @@ def test_a_service_that_a_killed_drill_was_restarting_may_come_back_first(
     monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
     drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
     assert preflight.service(drill).verdict is verdict
+
+
+@pytest.mark.parametrize(("status", "asked"), [(200, {2}), (503, {3, 4})])
+def test_a_restart_is_waited_for_until_it_is_over_or_given_up(
+    tmp_path: Path, server: ScriptedService, monkeypatch: pytest.MonkeyPatch, status: int, asked: set[int]
+) -> None:
+    server.script["GET", "/health"] = as_json({}, status)
+    events = (Event(0, "", "intent", {"action": "reload"}),)
+    monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
+    monkeypatch.setattr(preflight, "STEADY_S", 0.0)
+    monkeypatch.setattr(preflight, "RESTART_S", 3 * preflight.POLL_S - 0.1)
+    drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
+    preflight.service(drill)
+    assert sum(path == "/health" for _, path in server.asked) in asked  # a busy machine polls less often
