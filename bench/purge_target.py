@@ -37,8 +37,9 @@ def _stream(connection: "psycopg.Connection[Any]", dsn: str, folder: Path, rows:
     fill_inventory(connection, rows)
     target = _target(dsn, "inventory")
     work: dict[str, Callable[[], object]] = {
-        "bare keyset scan": lambda: _keyset(connection),
+        "bare keyset scan": lambda: sum(map(len, _keyset(connection))),
         "scan": lambda: sum(len(page) for page in target.scan("a")),
+        "bare scan into Parquet": lambda: _into_parquet(_keyset(connection), folder / "bare.parquet"),
         "scan into Parquet": lambda: write_target(target, "a", rows, folder / "scan.parquet", Budget(3600)),
     }
     taken: dict[str, list[float]] = {name: [] for name in work}
@@ -49,16 +50,29 @@ def _stream(connection: "psycopg.Connection[Any]", dsn: str, folder: Path, rows:
     middle = {name: statistics.median(values) for name, values in taken.items()}
     for name, seconds in middle.items():
         yield Line(f"inventory of {rows:.0e}: {name}", seconds, "s", note=f"{rows / seconds / 1000:.0f} k rows/s")
-    for name in ("scan", "scan into Parquet"):
-        yield Line(f"inventory: {name} / bare", middle[name] / middle["bare keyset scan"], "x", BOUND)
+    for name, bare in (("scan", "bare keyset scan"), ("scan into Parquet", "bare scan into Parquet")):
+        yield Line(f"inventory: {name} / bare", middle[name] / middle[bare], "x", BOUND)
 
 
-def _keyset(connection: "psycopg.Connection[Any]") -> None:
+def _keyset(connection: "psycopg.Connection[Any]") -> Iterator[list[tuple[str, str]]]:
     cursor = connection.cursor(binary=True)
     page = "SELECT id, content_hash FROM inventory WHERE tenant = 'a' AND id > %s ORDER BY id LIMIT %s"
     rows = cursor.execute(page, ["", PAGE]).fetchall()
-    while len(rows) == PAGE:
+    while rows:
+        yield rows
         rows = cursor.execute(page, [rows[-1][0], PAGE]).fetchall()
+
+
+def _into_parquet(pages: Iterator[list[tuple[str, str]]], path: Path) -> None:
+    """Write pages as pyarrow does it when nothing is asked of it."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema([("id", pa.string()), ("hash", pa.string())])
+    with parquet.ParquetWriter(path, schema) as writer:
+        for page in pages:
+            columns = ([key for key, _ in page], [value for _, value in page])
+            writer.write_table(pa.table([pa.array(column) for column in columns], schema=schema))
 
 
 def _purge(connection: "psycopg.Connection[Any]", dsn: str, folder: Path, rows: int) -> Iterator[Line]:
@@ -68,9 +82,8 @@ def _purge(connection: "psycopg.Connection[Any]", dsn: str, folder: Path, rows: 
             fill_documents(connection, table, rows)
         pairs = connection.execute("SELECT id, content_hash FROM ours ORDER BY id").fetchall()
         bare.append(_seconds(lambda ids=[key for key, _ in pairs]: _bare(dsn, ids)))  # type: ignore[misc]
-        here = folder / f"purge-{number}"
-        here.mkdir()
-        ours.append(_seconds(lambda here=here, pairs=pairs: _ours(dsn, here, pairs)))  # type: ignore[misc]
+        plan = _planned(folder / f"purge-{number}", pairs)
+        ours.append(_seconds(lambda plan=plan: _ours(dsn, plan)))  # type: ignore[misc]
         left = connection.execute("SELECT count(*) FROM ours").fetchall()
         if left != [(0,)]:
             raise RuntimeError(f"{left} documents left")
@@ -108,17 +121,22 @@ class _Unchanging:
         raise NotImplementedError(tenant)
 
 
-def _ours(dsn: str, here: Path, pairs: list[tuple[str, str]]) -> None:
+def _planned(here: Path, pairs: list[tuple[str, str]]) -> TenantDelta:
+    """Return the plan that condemns ``pairs``, as a comparison leaves it."""
     import pyarrow as pa
     from pyarrow import parquet
 
     ids, hashes = zip(*pairs, strict=True)
     columns = {"id": ids, "kind": ["orphan"] * len(ids), "hash_target": hashes}
+    here.mkdir()
     parquet.write_table(
         pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}), here / DELTA
     )
-    tenant = TenantDelta("a", here, 0, len(ids), len(ids), 0, 0, 0, "a")
-    target, quarantine, events = _target(dsn, "ours"), Quarantine(here / "quarantine"), EventLog(here)
+    return TenantDelta("a", here, 0, len(ids), len(ids), 0, 0, 0, "a")
+
+
+def _ours(dsn: str, tenant: TenantDelta) -> None:
+    target, quarantine, events = _target(dsn, "ours"), Quarantine(tenant.folder / "quarantine"), EventLog(tenant.folder)
     quarantine.open()
     work = BatchPurge(_Unchanging(), target, quarantine, events, Budget(3600), BATCH, silent, Tally())
     work.carry_out(Delta((tenant,), {}, ""))

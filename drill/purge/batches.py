@@ -107,7 +107,7 @@ class BatchPurge:
             self.budget.check()
             condemned = set(pairs)
             rows = [row for row in self.target.export(tenant, [key for key, _ in pairs]) if row.pair in condemned]
-            self.tally.skipped += len(condemned - {row.pair for row in rows})
+            self.tally.skipped += len(condemned) - len({row.pair for row in rows})
             self.tally.batches += 1
             self._quarantined = self._submit(tenant, rows) if rows else None
         finally:

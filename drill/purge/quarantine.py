@@ -18,6 +18,7 @@ from drill.errors import CannotMeasure
 from drill.target.base import Row, Target
 
 SCHEMA_VERSION = 1
+VECTORS = "float32, little endian, one after the other"
 PENDING = ".pending.parquet"
 DONE = ".parquet"
 MANIFEST = "manifest.json"
@@ -104,7 +105,7 @@ class Quarantine:
             "schema": SCHEMA_VERSION,
             "origin": dict(origin),
             "plan_digest": plan_digest,
-            "vectors": "float32",
+            "vectors": VECTORS,
             "tenants": _tenants(parts),
             "dims": sorted({dim for entry in parts for dim in entry["dims"]}),  # type: ignore[attr-defined]
             "parts": parts,
@@ -142,43 +143,29 @@ def read_part(path: Path) -> tuple[Part, list[Row]]:
 
 
 def _encode(tenant: str, rows: Sequence[Row]) -> bytes:
-    import numpy as np
     import pyarrow as pa
     from pyarrow import parquet
 
-    sent = [row.vector or b"" for row in rows]
-    floats = np.frombuffer(b"".join(sent), "<f4")
-    ends = np.cumsum([0, *map(len, sent)], dtype=np.int32) // 4
-    absent = pa.array([row.vector is None for row in rows])
-    vectors = pa.ListArray.from_arrays(pa.array(ends), pa.array(floats, pa.float32()), mask=absent)
     table = pa.table(
         {
             "tenant": pa.array([tenant] * len(rows), pa.string()),
             "id": pa.array([row.id for row in rows], pa.string()),
             "hash": pa.array([row.hash for row in rows], pa.string()),
-            "vector": vectors,
+            "vector": pa.array([row.vector for row in rows], pa.binary()),
             "payload": pa.array([row.payload for row in rows], pa.string()),
         }
     ).replace_schema_metadata({"rollback_drill.quarantine": str(SCHEMA_VERSION)})
     sink = pa.BufferOutputStream()
-    # Compressed, a vector shrinks by a sixth, and takes longer than its delete.
-    codecs = dict.fromkeys(table.column_names, "zstd") | {"vector.list.element": "none"}
+    # Compressed, a vector shrinks by a sixth, and takes longer than its delete; so does a list of its components.
+    codecs = dict.fromkeys(table.column_names, "zstd") | {"vector": "none"}
     parquet.write_table(table, sink, compression=codecs, use_dictionary=["tenant"], write_statistics=False)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
 
 def _decode(table: Any) -> list[Row]:
-    import numpy as np
-
-    vectors = table.column("vector").combine_chunks()
-    floats = np.asarray(vectors.values, dtype="<f4")
-    bounds = np.asarray(vectors.offsets)
-    columns = (table.column(name).to_pylist() for name in ("id", "hash", "payload"))
-    return [
-        Row(key, value, floats[bounds[i] : bounds[i + 1]].tobytes() if vectors[i].is_valid else None, payload)
-        for i, (key, value, payload) in enumerate(zip(*columns, strict=True))
-    ]
+    columns = (table.column(name).to_pylist() for name in ("id", "hash", "vector", "payload"))
+    return [Row(*row) for row in zip(*columns, strict=True)]
 
 
 def _number(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from drill.secret import Secret
 
@@ -26,9 +26,8 @@ class TargetSettings:
     statement_timeout_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A whole document as the target holds it.
+class Row(NamedTuple):
+    """A whole document as the target holds it: a tuple, since a purge makes one of every document.
 
     ``vector`` is float32, little endian; None if the document has none. ``payload`` holds everything else in the
     target's own notation (a JSON text): only the target it came from can write it back.

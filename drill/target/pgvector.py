@@ -15,13 +15,15 @@ from drill.target import pgvector_sql
 from drill.target.base import Pair, Row, TargetSettings
 from drill.target.pgvector_connection import BoundedConnection, Unanswered, connect, unavailable
 from drill.target.pgvector_sql import text_array
-from drill.target.pgvector_vectors import VECTOR_TYPES, float32s, undecoded
+from drill.target.pgvector_vectors import VECTOR_TYPES, float32, undecoded
 
 PAGE = 10_000
 """Rows a page of the scan: the fastest in the measurements of VECTORS.md section 4."""
 RANGE = 100_000
 """Rows that are summed up by one statement: well within its timeout."""
 RETRY_PAUSE_S = 0.2
+AT_ONCE = 1_000
+"""Hashes looked at together: so few stay in the processor's cache."""
 
 Answer = TypeVar("Answer")
 
@@ -79,9 +81,8 @@ class PgvectorTarget:
         """Return those of ``ids`` that exist now, with their vectors."""
         values = {"tenant": tenant, "ids": text_array(ids)}
         found = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values).fetchall())
-        vectors = float32s([sent for _, _, sent, _ in found], self._sql.vector_type)
-        pairs = zip(found, vectors, strict=True)
-        return [Row(key, self._hashed(raw), vector, payload) for (key, raw, _, payload), vector in pairs]
+        hashed, vector = self._hashed, float32(self._sql.vector_type)
+        return [Row(key, hashed(raw), vector(sent), payload) for key, raw, sent, payload in found]
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash, in one transaction."""
@@ -233,9 +234,14 @@ class PgvectorTarget:
 
 
 def _all_lower(page: Sequence[tuple[str, str | None]]) -> bool:
-    """Whether every hash is there and lowercase, as nearly all are: one look at them saves a copy of the page."""
+    """Whether every hash is there and lowercase ASCII, as nearly all are: one look at them saves a copy of the page."""
     hashes = [raw for _, raw in page]
-    if None in hashes:
+    return all(_lower(hashes[start : start + AT_ONCE]) for start in range(0, len(hashes), AT_ONCE))
+
+
+def _lower(hashes: Sequence[str | None]) -> bool:
+    try:
+        joined = "".join(hashes)  # type: ignore[arg-type]  # None raises
+    except TypeError:
         return False
-    joined = "".join(hashes)  # type: ignore[arg-type]  # none is None
     return joined == joined.lower()
