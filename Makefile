@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TARGETS := $(VENV)/.targets
 KINDS := qdrant weaviate elasticsearch opensearch pinecone milvus
+# Most tests wait for something. Files stay whole: their tests share stacks.
+TWO_AT_A_TIME := -p xdist -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: drill drill-full test test-all lint format bench bench-purge matrix mutation screenshots lock clean
 
@@ -15,7 +17,7 @@ drill-full: $(READY)  ## rehearse, roll back, purge and re-open on the embedded 
 	$(BIN)/python -m sandbox.full
 
 test: $(TARGETS)  ## the quick tests, with long sweeps sampled
-	$(BIN)/pytest tests -m "not long"
+	$(BIN)/pytest tests -m "not long" -rs $(TWO_AT_A_TIME)
 
 test-all: $(TARGETS)  ## everything, long sweeps whole
 	$(BIN)/pytest tests

@@ -82,6 +82,7 @@ def _cell(row: dict[str, Any] | None, name: str, source: str) -> str:
 def _red(expected: Expected) -> str:
     where = "" if expected.instance is None else " (one instance)"
     rows = [f"`{row}` {'/'.join(verdicts.split())}" for row, verdicts in expected.red.items()]
+    rows += [f"nothing; `{row}` tells it" for row in expected.tells]
     return ("<br>".join(rows) or "nothing") + where
 
 

@@ -41,7 +41,7 @@ def try_one(bench: Bench, source: str, name: str) -> Outcome:
     bench.stack.fault(expected.fault or name, expected.instance)
     ran, seconds = bench.drill(*mode.options, **mode.environ)
     found = seen(ran) if ran.entries else {}
-    reasons = {row: ran.reason(row) for row in found}
+    reasons = {row: ran.reason(row) for row in (*found, *expected.tells) if row in ran.verdicts} if ran.entries else {}
     result = str(ran.entry["result"]) if ran.entries else f"exit {ran.code} without a journal line"
     problems = (*judge(expected, found, result, reasons), *after())
     return Outcome(name, source, tuple(expected.red), found, result, round(seconds, 1), problems, reasons)

@@ -41,6 +41,11 @@ def judge(
         for text in expected.says
         if text not in (reasons or {}).get(row, "")
     ]
+    problems += [
+        f"{row} does not tell {text!r}"
+        for row, text in expected.tells.items()
+        if text not in (reasons or {}).get(row, "")
+    ]
     if result not in expected.result.split():
         problems.append(f"the drill's result is {result}")
     return tuple(problems)

@@ -159,6 +159,8 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         '[target]\nkind = "pgvector"\ndsn_env = "PGVECTOR_DSN"',
         'table = "retrieval_documents"\nhash_column = "content_hash"',
         "",
+        "[purge]\ndrift_sample = 100",
+        "",
         *_monitoring(state),
         "",
         "[reopen]\nhold_s = 10  # in production: minutes, better hours",

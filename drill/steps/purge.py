@@ -87,7 +87,8 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
     if missing:
         return outcome, seen.judged(Verdict.FAIL, f"{counts}: --apply could not purge: {'; '.join(missing)}")
-    return outcome, seen.judged(Verdict.PASS, f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge")
+    plan = f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge"
+    return outcome, seen.judged(Verdict.PASS, _joined(plan, _drifted(delta.tenants)))
 
 
 def _refusal(purge: "Purge", delta: "Delta") -> str:
@@ -124,7 +125,7 @@ def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     if report.purged and outcome is Outcome.NOT_RUN:
         outcome = Outcome.APPLIED
     advice = after_deletes(drill.config.target.kind, report.purged)
-    reason = f"{report.reason}; {advice}" if advice else report.reason
+    reason = _joined(report.reason, _drifted(report.per_tenant), advice)
     evidence = Evidence(verdict, reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
     return outcome, evidence
 
@@ -169,6 +170,18 @@ def _facts(report: "PurgeReport") -> dict[str, Scalar]:
         "quarantine": report.quarantine.name if report.quarantine else "",
         **_drift(report.per_tenant),
     }
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
+
+
+def _drifted(tenants: "Sequence[TenantDelta]") -> str:
+    """Return what the row itself must say of drift: nothing where there is none."""
+    from drill.purge.drift import summary
+
+    some = any(tenant.drift is not None and tenant.drift.drifted for tenant in tenants)
+    return f"the target answers by other vectors: {summary(tenants)}" if some else ""
 
 
 def _drift(tenants: "Sequence[TenantDelta]") -> dict[str, Scalar]:

@@ -1,13 +1,16 @@
 """Faults of the target, injected between the service and the database."""
 
+import asyncio
 import random
 import time
 from typing import TYPE_CHECKING
 
+from sandbox.embedding import embed
 from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import fault
 from sandbox.service import metrics
 from sandbox.service.errors import RetrievalError, TargetError
+from sandbox.service.target import TABLE, connect
 
 if TYPE_CHECKING:
     from sandbox.service.core import RetrievalService
@@ -16,6 +19,9 @@ SLOW_SHARE = 0.4
 SLOW_S = (0.15, 0.4)
 FAILING_PERIOD_S = 15.0
 FAILING_S = 7.0
+_DRIFT = f"""
+update {TABLE} set embedding = %(vector)s where hashtext(id) %% 2 = 0 and embedding <> %(vector)s
+"""  # noqa: S608 - a constant table name
 
 
 @fault
@@ -40,6 +46,31 @@ class TargetFailing(Hooks):
         """Fail while in the bad part of the period; the same part for all instances."""
         if time.time() % FAILING_PERIOD_S < FAILING_S:
             raise TargetError("the target is failing")
+
+
+@fault
+class VectorsDrifted(Hooks):
+    """Half of the target's documents have the vector of another text; their content is right."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._done = False
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """Give it to them once, past the service; it stays when the fault is switched off, as it would in life."""
+        if not self._done:
+            self._done = await asyncio.to_thread(_drift, service.settings.dsn)
+
+
+def _drift(dsn: str) -> bool:
+    import psycopg
+
+    try:
+        with connect(dsn) as connection:
+            connection.execute(_DRIFT, {"vector": embed(["another text"])[0]})
+    except psycopg.Error:  # busy or restarting: the next tick tries again
+        return False
+    return True
 
 
 @fault

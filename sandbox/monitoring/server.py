@@ -138,8 +138,12 @@ class Monitoring:
             self._ask(self._alert_port, "DELETE", f"/api/v2/silence/{self._silence}")
             self._silence = ""
         if self._setup.silenced and not self._silence:
-            given = self._ask(self._alert_port, "POST", "/api/v2/silences", _silence(self._setup.silenced))
-            self._silence = str((given or {}).get("silenceID", ""))
+            self._until(self._silenced, READY_S, "Alertmanager takes no silence")
+
+    def _silenced(self) -> bool:
+        given = self._ask(self._alert_port, "POST", "/api/v2/silences", _silence(self._setup.silenced))
+        self._silence = str((given or {}).get("silenceID", ""))
+        return bool(self._silence)
 
     def _write(self) -> None:
         alertmanager = f"127.0.0.1:{self._alert_port}" if self._alert_port else ""
@@ -175,7 +179,12 @@ class Monitoring:
         rules = (self._ask(self._port, "GET", "/api/v1/rules") or {}).get("data", {}).get("groups", [])
         states = {rule["name"]: rule["health"] for group in rules for rule in group["rules"]}
         evaluated = {rule.name for rule in setup.rules} == set(states) and "unknown" not in states.values()
-        return len(scraped) == kept * setup.copies and not others and evaluated
+        return len(scraped) == kept * setup.copies and not others and evaluated and self._tells_alertmanager()
+
+    def _tells_alertmanager(self) -> bool:
+        """Whether Prometheus has found Alertmanager: for seconds after a reload it tells nobody."""
+        known = (self._ask(self._port, "GET", "/api/v1/alertmanagers") or {}).get("data", {}).get("activeAlertmanagers")
+        return bool(known) or not self._alert_port
 
     def _query(self, expr: str) -> list[Any]:
         answer = self._ask(self._port, "GET", f"/api/v1/query?query={quote(expr)}")

@@ -76,6 +76,12 @@ def test_a_row_that_is_red_for_another_reason_does_not_fit() -> None:
     assert judge(told, seen, "failure", {"slo.errors": "no answer"}) == ("slo.errors does not say '5 errors'",)
 
 
+def test_what_a_green_row_must_tell_is_asked_for() -> None:
+    told = Expected({}, "why", result="success", tells={"purge_delta": "other vectors"})
+    assert judge(told, {}, "success", {"purge_delta": "purged 3; other vectors"}) == ()
+    assert judge(told, {}, "success", {"purge_delta": "purged 3"}) == ("purge_delta does not tell 'other vectors'",)
+
+
 def test_every_kind_of_drill_has_faults_and_every_fault_is_met_on_a_source_that_can_tell_it() -> None:
     assert {expected.mode for expected in EXPECTED.values()} == set(MODES)
     assert {name for source in SOURCES for name in named(source)} == set(EXPECTED)

@@ -64,6 +64,7 @@ def test_what_is_no_run_leaves_no_line_and_changes_nothing(env_desk: Desk, optio
         (("--reruns", "2"), "--reruns"),
         (("-p", "no:pytest_order"), "pytest_order"),
         (("-p", "xdist"), "xdist"),
+        (("-p", "xdist", "-n2"), "the plugin xdist"),
         (("-p", "pytest_rerunfailures"), "pytest_rerunfailures"),
         (("-p", "reversed_rows"), "order of the runbook"),
         (("--keep-duplicates", STEP, STEP, "-p", "doubled_rows"), "a test given twice"),
@@ -73,7 +74,6 @@ def test_what_is_no_run_leaves_no_line_and_changes_nothing(env_desk: Desk, optio
 def test_what_would_repeat_or_reorder_rows_is_refused_before_the_drill_begins(
     env_desk: Desk, tmp_path: Path, options: tuple[str, ...], word: str
 ) -> None:
-    plugin(tmp_path, "xdist")
     plugin(tmp_path, "pytest_rerunfailures")
     plugin(tmp_path, "reversed_rows", REVERSED)
     plugin(tmp_path, "doubled_rows", REVERSED.replace("items.reverse()", "items[:] = [i for i in items for _ in '12']"))

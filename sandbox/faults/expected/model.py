@@ -35,6 +35,8 @@ class Expected:
     """The kind of drill that meets the fault."""
     says: tuple[str, ...] = ()
     """What the reason of each red row must hold: that it is red for this fault, and what the drill did about it."""
+    tells: Mapping[str, str] = field(default_factory=dict)
+    """Id -> what the reason of a row that stays green must hold: seen and reported, though no verdict depends on it."""
     fault: str = ""
     """The fault's name where the row has another, because another kind of drill meets the same fault."""
 

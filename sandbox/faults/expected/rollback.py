@@ -256,6 +256,12 @@ ROLLBACK: dict[str, Expected] = {
     "target_slow": Expected({}, "a slow target is why one rolls back: it is no fault after that", result=GREEN),
     "target_failing": Expected({}, "a failing target is why one rolls back", result=GREEN),
     "target_down": Expected({}, "a target that refuses the service is why one rolls back", result=GREEN),
+    "vectors_drifted": Expected(
+        {},
+        "what the target would answer by is reported; the rollback does not depend on it",
+        result=GREEN,
+        tells={"purge_delta": "the target answers by other vectors"},
+    ).on(0),
     # monitoring
     "prometheus_down": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
     "prometheus_slow": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
