@@ -21,7 +21,7 @@ from drill.target import Target, TargetSettings, open_target
 
 PAGE = 10_000
 BATCH = 1_000
-ROUNDS = 3
+ROUNDS = 5
 BOUND = 1 / 0.7
 """At least 0.7 of the bare speed is at most 1.43 times the bare time."""
 

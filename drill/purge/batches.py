@@ -1,10 +1,10 @@
 """Delete the documents of a plan, batch by batch, each quarantined first.
 
-One thread calls the target, another one writes quarantine and events: while a part is written to the disk, the batch
-before it is deleted and the next one is read. A batch is deleted only when its part is there and announced.
+One thread calls the target, another one decodes what was sent and writes quarantine and events: meanwhile the batch
+before it is deleted and the next one is read. A batch is deleted only when its part is on the disk and announced.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -31,14 +31,22 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """Documents as they were exported, their ids and hashes, and their quarantine."""
+
+    rows: Sequence[Row]
+    pairs: Sequence[Pair]
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
-    """Documents as they were exported; ``part`` is their quarantine, on the disk when it has a result."""
+    """Condemned documents; ``kept`` has what of them was there, if any, as soon as that is on the disk."""
 
     tenant: str
     number: int
-    rows: Sequence[Row]
-    pairs: Sequence[Pair]
-    part: "Future[Part]"
+    condemned: Collection[Pair]
+    kept: "Future[_Kept | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class _Deleted:
     """A batch whose delete was looked at: ``gone`` of it is not on the target any more."""
 
     batch: _Batch
+    kept: _Kept
     gone: Collection[Row]
 
 
@@ -105,37 +114,44 @@ class BatchPurge:
         before = self._quarantined
         try:
             self.budget.check()
-            condemned = set(pairs)
-            rows = [row for row in self.target.export(tenant, [key for key, _ in pairs]) if row.pair in condemned]
-            self.tally.skipped += len(condemned) - len({row.pair for row in rows})
+            exported = self.target.export(tenant, [key for key, _ in pairs])
             self.tally.batches += 1
-            self._quarantined = self._submit(tenant, rows) if rows else None
+            self._quarantined = self._submit(tenant, frozenset(pairs), exported)
         finally:
             self._delete(before)
 
-    def _submit(self, tenant: str, rows: Sequence[Row]) -> _Batch:
-        """Have ``rows`` written by the other thread, in the order of the calls."""
+    def _submit(self, tenant: str, condemned: Collection[Pair], exported: Iterable[Row]) -> _Batch:
+        """Have what of ``exported`` is condemned written by the other thread, in the order of the calls."""
         before, deleted, number = self._quarantined, self._deleted, self.tally.batches
         self._deleted = None
-        part = self._writer.submit(self._write, tenant, number, rows, before, deleted)
-        return _Batch(tenant, number, rows, [row.pair for row in rows], part)
+        kept = self._writer.submit(self._write, tenant, number, condemned, exported, before, deleted)
+        return _Batch(tenant, number, condemned, kept)
 
     def _write(
-        self, tenant: str, number: int, rows: Sequence[Row], before: _Batch | None, deleted: _Deleted | None
-    ) -> Part:
-        """Confirm the batch ``deleted``, put ``rows`` into the quarantine, durably, and announce their delete.
+        self,
+        tenant: str,
+        number: int,
+        condemned: Collection[Pair],
+        exported: Iterable[Row],
+        before: _Batch | None,
+        deleted: _Deleted | None,
+    ) -> _Kept | None:
+        """Confirm the batch ``deleted``, put a batch into the quarantine, durably, and announce its delete.
 
         If the batch ``before`` could not be written, neither is this one.
         """
         if deleted is not None:
             self._confirm(deleted)
         if before is not None:
-            before.part.result()
+            before.kept.result()
+        rows = [row for row in exported if row.pair in condemned]
+        if not rows:
+            return None
         self.events.event("purge_quarantine", tenant=tenant, batch=number, documents=len(rows))
         part = self.quarantine.put(tenant, rows)
         facts = {"part": part.path.name, "sha256": part.sha256}
         self.events.event("purge_delete", tenant=tenant, batch=number, **facts)
-        return part
+        return _Kept(rows, [row.pair for row in rows], part)
 
     def _delete(self, batch: _Batch | None) -> None:
         """Delete a batch whose part is on the disk, as it was exported, and look what is gone.
@@ -144,17 +160,20 @@ class BatchPurge:
         """
         if batch is None:
             return
-        batch.part.result()
+        kept = batch.kept.result()
         self._confirm_deleted()
-        claimed = self.target.delete(batch.tenant, batch.pairs)
-        self.target.flush()
-        there = self.target.present(batch.tenant, [key for key, _ in batch.pairs])
-        rewritten = {key for key, _ in there} - claimed
-        held = zip(batch.pairs, batch.rows, strict=True)
-        gone = [row for pair, row in held if pair not in there and pair[0] not in rewritten]
-        self._deleted = _Deleted(batch, gone)
+        gone = self._deleted_of(batch.tenant, kept) if kept else []
+        self._deleted = _Deleted(batch, kept, gone) if kept else None
         self.tally.purged += len(gone)
-        self.tally.skipped += len(batch.rows) - len(gone)
+        self.tally.skipped += len(batch.condemned) - len(gone)
+
+    def _deleted_of(self, tenant: str, kept: _Kept) -> list[Row]:
+        claimed = self.target.delete(tenant, kept.pairs)
+        self.target.flush()
+        there = self.target.present(tenant, [key for key, _ in kept.pairs])
+        rewritten = {key for key, _ in there} - claimed
+        held = zip(kept.pairs, kept.rows, strict=True)
+        return [row for pair, row in held if pair not in there and pair[0] not in rewritten]
 
     def _confirm_deleted(self) -> None:
         deleted, self._deleted = self._deleted, None
@@ -163,6 +182,6 @@ class BatchPurge:
 
     def _confirm(self, deleted: _Deleted) -> None:
         """Make the part the record of what is gone."""
-        batch = deleted.batch
-        self.quarantine.confirm(batch.part.result(), batch.rows, deleted.gone)
+        batch, kept = deleted.batch, deleted.kept
+        self.quarantine.confirm(kept.part, kept.rows, deleted.gone)
         self.events.event("purge_deleted", tenant=batch.tenant, batch=batch.number, documents=len(deleted.gone))

@@ -50,7 +50,7 @@ def undo(folder: Path, target: Target, progress: Callable[[str], None] = silent)
 
 
 def _verify(target: Target, tenant: str, rows: Sequence[Row]) -> UndoReport:
-    now = target.export(tenant, [row.id for row in rows])
+    now = list(target.export(tenant, [row.id for row in rows]))
     whole, ids = set(now), {row.id for row in now}
     restored = sum(row in whole for row in rows)
     kept = sum(row not in whole and row.id in ids for row in rows)

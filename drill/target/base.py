@@ -1,6 +1,6 @@
 """The target: the vector database being migrated to, seen as documents with a content hash, tenant by tenant."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -59,8 +59,11 @@ class Target(Protocol):
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""
 
-    def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
-        """Return those of ``ids`` that exist now, whole."""
+    def export(self, tenant: str, ids: Collection[str]) -> Iterable[Row]:
+        """Return those of ``ids`` that exist now, whole, to be gone through once.
+
+        They have arrived: going through them asks the target nothing, and may be left to another thread.
+        """
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete the documents that still have the given content hash; return the ids the database says it deleted.

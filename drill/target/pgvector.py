@@ -77,12 +77,16 @@ class PgvectorTarget:
         """Return those of ``ids`` that exist now, each with its content hash."""
         return set(self._page(self._sql.present, {"tenant": tenant, "ids": text_array(ids)}))
 
-    def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
-        """Return those of ``ids`` that exist now, with their vectors."""
+    def export(self, tenant: str, ids: Collection[str]) -> Iterator[Row]:
+        """Return those of ``ids`` that exist now, with their vectors: sent as a whole, decoded one by one."""
         values = {"tenant": tenant, "ids": text_array(ids)}
-        found = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values).fetchall())
+        sent = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values))
+        return self._decoded(sent)
+
+    def _decoded(self, sent: psycopg.Cursor[Any]) -> Iterator[Row]:
         hashed, vector = self._hashed, float32(self._sql.vector_type)
-        return [Row(key, hashed(raw), vector(sent), payload) for key, raw, sent, payload in found]
+        for key, raw, found, payload in sent.fetchall():
+            yield Row(key, hashed(raw), vector(found), payload)
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash, in one transaction."""

@@ -84,7 +84,7 @@ def test_export_has_the_exact_vectors_and_restore_brings_back_every_column(world
     world.execute("UPDATE {} SET embedding = NULL, meta = NULL WHERE id = 'd1'")
     before = world.dump()
     target = make()
-    rows = target.export("a", ["d0", "d1", "d2"])
+    rows = list(target.export("a", ["d0", "d1", "d2"]))
     assert [row.vector is None for row in sorted(rows, key=lambda row: row.id)] == [False, True, False]
     target.delete("a", [row.pair for row in rows])
     assert world.dump() == []
@@ -116,7 +116,7 @@ def test_ids_of_other_types_are_paged_in_their_own_order(
     target = make()
     found = scanned(target)
     assert len(found) == len(set(found)) == 8
-    exported = target.export("a", [key for key, _ in found])
+    exported = list(target.export("a", [key for key, _ in found]))
     assert len(exported) == 8
     assert target.delete("a", found) == {key for key, _ in found}
     target.restore("a", exported)
@@ -136,7 +136,7 @@ def test_bytea_hash_generated_and_identity_columns_and_halfvec(world: World, mak
     everything = "SELECT n, id, size, content_hash, embedding::text FROM {}"
     before = world.execute(everything)
     target = make()
-    rows = target.export("a", ["x"])
+    rows = list(target.export("a", ["x"]))
     assert rows[0].hash == content_hash("some")
     assert rows[0].vector == np.array([0.1, 65504], "f2").astype("<f4").tobytes()
     assert target.delete("a", [rows[0].pair]) == {"x"}
@@ -152,7 +152,7 @@ def test_quoted_names_and_schemas(world: World, make: Make) -> None:
     world.execute("""INSERT INTO "odd ""schema"."T %% x" VALUES ('x', 'a', '[1]', 'ff')""")
     names = {"id_column": "Id", "tenant_column": "te nant", "vector_column": "V", "hash_column": "h;"}
     target = make(table='odd "schema.T %% x'.replace("%%", "%"), **names)
-    rows = target.export("a", ["x"])
+    rows = list(target.export("a", ["x"]))
     assert target.delete("a", [rows[0].pair]) == {"x"}
     target.restore("a", rows)
     assert scanned(target) == [("x", "ff")]

@@ -218,7 +218,7 @@ def test_a_target_that_goes_away_during_its_use_is_said(opened_stages: Callable[
         place = PineconeStage(url, index)
         place.write({"d0": "x"})
         target = place.open("a")
-        rows = target.export("a", ["d0"])
+        rows = list(target.export("a", ["d0"]))
         broken["now"] = True
         calls: list[Callable[[], object]] = [
             target.counts,
