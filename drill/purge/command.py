@@ -214,6 +214,8 @@ def _undo(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
             f"{arguments.drill_id} purged the target of {found.env_file}, not of {drill.record.env_file}; "
             "name its env file, from the same working directory"
         )
+    if not found.quarantine.is_dir():
+        raise UsageError(f"{arguments.drill_id} deleted nothing; `python -m drill purge status` lists what did")
     with closing(drill.open_target()) as target:
         report = undo(found.quarantine, target, ticker)
     ticker.close()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from drill.config_load import find_config, load_config
 from drill.context import Drill
 from drill.envfile import EnvFile
 from drill.envfile.read import read_values
+from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
 from drill.launch import Options, new_record
-from drill.purge.kept import PURGE_START
+from drill.purge.kept import PURGE_END, PURGE_START
+from drill.record import DrillRecord
+from drill.verdict import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +43,42 @@ def standalone(request: Request, environ: Mapping[str, str] = os.environ) -> Ite
     if request.time_budget_s is not None:
         config = replace(config, purge=replace(config.purge, time_budget_s=request.time_budget_s))
     record = new_record(_options(request))
+    with (
+        _events(request, record) as events,
+        EnvFile.open(request.env_file, intents=events, read_only=request.action == "plan") as env_file,
+    ):
+        yield Drill(
+            config=config,
+            record=record,
+            events=events,
+            env_file=env_file,
+            env_values=values,
+            plan=env_file.plan(),
+            work_dir=events.path.parent,
+            purge_mode="auto",
+            journal=journal_path(request.artifacts),
+            selected=frozenset(),
+        )
+
+
+@contextmanager
+def _events(request: Request, record: DrillRecord) -> Iterator[EventLog]:
+    """Open the events; a refusal is their end, and of a wrong command line nothing is left."""
     events = EventLog(events_path(request.artifacts, record.drill_id).parent)
     facts = {"action": request.action, "env_file": record.env_file, "operator": record.operator}
     events.event(PURGE_START, drill_id=record.drill_id, **facts)
     try:
-        env_file = EnvFile.open(request.env_file, intents=events, read_only=request.action == "plan")
-        with env_file:
-            yield Drill(
-                config=config,
-                record=record,
-                events=events,
-                env_file=env_file,
-                env_values=values,
-                plan=env_file.plan(),
-                work_dir=events.path.parent,
-                purge_mode="auto",
-                journal=journal_path(request.artifacts),
-                selected=frozenset(),
-            )
+        yield events
+    except UsageError:
+        events.close()
+        events.path.unlink(missing_ok=True)
+        for folder in events.path.parents[:2]:
+            with suppress(OSError):  # not empty: others' events
+                folder.rmdir()
+        raise
+    except Refused:
+        events.event(PURGE_END, status=str(Result.REFUSED), purged=0, left=None)
+        raise
     finally:
         events.close()
 

@@ -248,6 +248,8 @@ def refused(post: Post, world: World) -> str:
     code, output = post.purge("run", "--plan", plan)
     assert (code, world.dump()) == (11, before), output
     assert len(output.splitlines()) == 1
+    listed = post.purge("status")[1]
+    assert ("refused" in listed, "ended early" in listed) == (True, False), listed
     return output
 
 
@@ -323,6 +325,26 @@ class _Intents:
 def test_an_unknown_plan_is_wrong_usage(post: Post, plan: str) -> None:
     code, output = post.purge("run", "--plan", plan)
     assert (code, "--plan" in output, len(output.splitlines())) == (4, True, 1), output
+    assert not (post.artifacts / "drills").exists()
+
+
+def test_undo_of_what_never_was_is_wrong_usage_and_leaves_nothing_behind(post: Post, world: World) -> None:
+    """Also beside others' plans, which stay."""
+    world.seed()
+    post.planned()
+    before = post.purge("status")
+    code, output = post.purge("undo", "nobody")
+    assert (code, "no drill or purge 'nobody'" in output, len(output.splitlines())) == (4, True, 1), output
+    assert post.purge("status") == before
+
+
+def test_undo_of_what_deleted_nothing_is_wrong_usage(post: Post, world: World) -> None:
+    """A plan has no quarantine."""
+    world.seed()
+    post.planned()
+    (plan,) = kept(post.artifacts)
+    code, output = post.purge("undo", plan.folder.name)
+    assert (code, "deleted nothing" in output, len(output.splitlines())) == (4, True, 1), output
 
 
 def test_undo_of_another_envs_purge_is_refused(post: Post, world: World) -> None:
