@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from drill.reopen.replay import OUTBOX
 from sandbox.stack import INCIDENT, Metrics, Stack
 from tests.drill.harness import Desk, Ran
 
+DOWN = "target_down"
+WAITING = 6
+"""Writes on each instance of which a replay that loses each third one loses some."""
+WAIT_S = 60.0
 QUICK = {"DRILL_SLO__OBSERVE_S": "8", "DRILL_SERVICE__RELOAD_TIMEOUT_S": "25"}
 """A short observation; every limit as delivered."""
 
@@ -53,6 +61,26 @@ class Bench:
         began = time.monotonic()
         ran = desk.drill(*options, timeout_s=900, **{**QUICK, **environ})
         return ran, time.monotonic() - began
+
+
+def let_writes_wait(stack: Stack) -> None:
+    """Take the target down until some writes wait on each instance; in an incident that comes and goes they may not."""
+    stack.fault(DOWN)
+    deadline = time.monotonic() + WAIT_S
+    while min(map(_waiting, stack.base_urls)) < WAITING:
+        assert time.monotonic() < deadline, "no writes wait in the outbox"
+        time.sleep(0.2)
+
+
+def heal_target(stack: Stack) -> None:
+    """End the incident, and what `let_writes_wait` has done."""
+    for name in (*INCIDENT, DOWN):
+        stack.fault(name, on=False)
+
+
+def _waiting(url: str) -> float:
+    families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+    return sum(one.value for family in families if family.name == OUTBOX for one in family.samples)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from matrix.bench import Bench
+from matrix.bench import Bench, heal_target, let_writes_wait
 from sandbox.faults.expected.model import Mode as Name
 from sandbox.home import REHEARSAL
-from sandbox.stack import INCIDENT
 
 ON_FAISS = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "OFF", "RETRIEVAL_BACKEND": "faiss"}
 CLIMB = {
@@ -68,10 +67,10 @@ def _then_on_faiss(bench: Bench) -> After:
 
 
 def _after_an_incident(bench: Bench) -> After:
-    """Roll back, so that writes wait in the outbox, and heal the target."""
+    """Roll back while writes wait in the outbox, and heal the target."""
+    let_writes_wait(bench.stack)
     rolled_back, _ = bench.drill("--apply", **CLIMB)
-    for name in INCIDENT:
-        bench.stack.fault(name, on=False)
+    heal_target(bench.stack)
     on_faiss = _then_on_faiss(bench)
 
     def after() -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from matrix.bench import heal_target, let_writes_wait
 from matrix.faults import named, try_all
 from sandbox.stack import Stack
 from tests.drill.harness import QUICK as SHORT
@@ -69,9 +70,9 @@ def test_what_goes_bad_while_re_opening_is_red_falls_back_and_a_next_drill_is_gr
 def test_what_waited_in_the_outbox_arrives_on_the_target_before_the_ladder(tmp_path: Path) -> None:
     with Stack.start(tmp_path / "home", delta=False) as stack:
         desk = Desk(stack.env_file, tmp_path / "artifacts", tmp_path / "reports")
+        let_writes_wait(stack)
         desk.drill("--apply").expect(0)
-        for fault in ("target_slow", "target_failing"):
-            stack.fault(fault, on=False)
+        heal_target(stack)
         ran = reopened(stack, tmp_path, "--replay-outbox")
         ran.expect(0)
         assert "writes replayed" in ran.reason("reopen.shadow_read"), repr(ran)
