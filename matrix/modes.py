@@ -110,8 +110,8 @@ MODES: dict[Name, Mode] = {
         fresh=True,
     ),
     "replay": Mode(
-        "`--apply --reopen --replay-outbox` after a rollback in an incident, once the target is well again; then the "
-        "same as for a ladder that failed",
+        "`--apply --reopen --replay-outbox` after a rollback in an incident in which the target is down until writes "
+        "wait, once it is well again; then the same as for a ladder that failed",
         ("--apply", "--reopen", "--replay-outbox"),
         _after_an_incident,
         CLIMB,

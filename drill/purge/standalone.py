@@ -63,24 +63,33 @@ def standalone(request: Request, environ: Mapping[str, str] = os.environ) -> Ite
 
 @contextmanager
 def _events(request: Request, record: DrillRecord) -> Iterator[EventLog]:
-    """Open the events; a refusal is their end, and of a wrong command line nothing is left."""
+    """Open the events; a refusal is their end, and of a wrong command line nothing is left.
+
+    Both only as long as nothing was begun: what may have deleted something stays, to be found and finished.
+    """
     events = EventLog(events_path(request.artifacts, record.drill_id).parent)
     facts = {"action": request.action, "env_file": record.env_file, "operator": record.operator}
     events.event(PURGE_START, drill_id=record.drill_id, **facts)
     try:
         yield events
     except UsageError:
-        events.close()
-        events.path.unlink(missing_ok=True)
-        for folder in events.path.parents[:2]:
-            with suppress(OSError):  # not empty: others' events
-                folder.rmdir()
+        if events.kinds == {PURGE_START}:
+            _discard(events)
         raise
     except Refused:
-        events.event(PURGE_END, status=str(Result.REFUSED), purged=0, left=None)
+        if events.kinds == {PURGE_START}:
+            events.event(PURGE_END, status=str(Result.REFUSED), purged=0)
         raise
     finally:
         events.close()
+
+
+def _discard(events: EventLog) -> None:
+    events.close()
+    events.path.unlink(missing_ok=True)
+    for folder in events.path.parents[:2]:
+        with suppress(OSError):  # not empty: others' events
+            folder.rmdir()
 
 
 def _options(request: Request) -> Options:

@@ -6,7 +6,7 @@ from pathlib import Path
 from drill.printable import printable
 from drill.purge.kept import Kept, kept
 from drill.purge.plan_file import SHOWN_DIGITS
-from drill.unfinished import EVENTS_FILE, is_running
+from drill.unfinished import EVENTS_FILE, Event, is_running
 
 
 def lines(artifacts: Path) -> Iterator[str]:
@@ -28,11 +28,18 @@ def _facts(found: Kept) -> Iterator[str]:
     if found.quarantine.is_dir():
         yield _quarantine(found)
     if found.ended is not None and found.kind != "plan":
-        left = found.ended.facts.get("left")
-        yield f"{found.ended.text('status')}, {'unknown how many' if left is None else left} left"
+        yield _ended(found.ended)
     elif found.ended is None and found.kind != "drill":
         running = is_running(found.folder / EVENTS_FILE)
         yield "running" if running else "was ended early: run it again"
+
+
+def _ended(end: Event) -> str:
+    status = end.text("status")
+    if "left" not in end.facts:  # refused before it looked
+        return status
+    left = end.facts["left"]
+    return f"{status}, {'unknown how many' if left is None else left} left"
 
 
 def _quarantine(found: Kept) -> str:

@@ -13,8 +13,10 @@ import pytest
 
 from drill.__main__ import main
 from drill.envfile import EnvFile
+from drill.errors import DrillError, Refused, UsageError
 from drill.purge import dual_write
 from drill.purge.kept import kept
+from drill.purge.standalone import Request, standalone
 from tests.purge.world import Killed, World, die, documents
 
 PASSED = {"id": "disable_dual_write", "outcome": "applied", "verdict": "pass"}
@@ -336,6 +338,21 @@ def test_undo_of_what_never_was_is_wrong_usage_and_leaves_nothing_behind(post: P
     code, output = post.purge("undo", "nobody")
     assert (code, "no drill or purge 'nobody'" in output, len(output.splitlines())) == (4, True, 1), output
     assert post.purge("status") == before
+
+
+@pytest.mark.parametrize("problem", [UsageError("x"), Refused("x")], ids=["usage", "refused"])
+def test_what_may_have_deleted_something_stays_whatever_ends_it(post: Post, world: World, problem: DrillError) -> None:
+    """Its quarantine is found by its events, and the next run settles it."""
+
+    def fail_halfway() -> None:
+        with standalone(Request("run", post.env_file, None, post.artifacts, "me")) as drill:
+            drill.events.event("purge_quarantine", tenant="a", batch=1, documents=1)
+            raise problem
+
+    world.seed()
+    with pytest.raises(type(problem)):
+        fail_halfway()
+    assert "was ended early: run it again" in post.purge("status")[1]
 
 
 def test_undo_of_what_deleted_nothing_is_wrong_usage(post: Post, world: World) -> None:
