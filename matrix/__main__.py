@@ -1,4 +1,4 @@
-"""``python -m matrix``: every fault against the drill, or drills of a healthy service; 1 if one does not fit."""
+"""``python -m matrix``: every fault and oddity against the drill, or drills of healthy services; 1 if one is not so."""
 
 import argparse
 import sys
@@ -8,10 +8,9 @@ from pathlib import Path
 
 from matrix import results
 from matrix.docs import write_docs
-from matrix.faults import SOURCES, named, try_all
+from matrix.faults import SOURCES, TABLE, named, try_all
 from matrix.healthy import SEED, healthy_runs
 from matrix.outcome import Outcome
-from sandbox.faults.expected import EXPECTED
 
 
 def main() -> int:
@@ -37,7 +36,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m matrix", description=__doc__)
     parser.add_argument("--source", choices=[*SOURCES, "both"], default="both", help="where metrics are read")
-    parser.add_argument("--only", action="append", default=[], choices=sorted(EXPECTED), metavar="FAULT")
+    parser.add_argument("--only", action="append", default=[], choices=sorted(TABLE), metavar="NAME")
     parser.add_argument("--healthy", type=int, default=0, metavar="N", help="N drills of a healthy service instead")
     parser.add_argument("--seed", type=int, default=SEED, help="of the healthy drills")
     parser.add_argument("--write-docs", action="store_true", help="write docs/detection-matrix.md afterwards")

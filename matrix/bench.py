@@ -37,7 +37,7 @@ class Bench:
         self.began_with = self.stack.env_file.read_bytes()
 
     def reset(self, changes: Mapping[bytes, bytes] | None = None) -> None:
-        """Put the beginning back: flags, processes, no fault but those of the incident, and an empty journal."""
+        """Put the beginning back: flags, processes, no oddity, no fault but those of the incident, an empty journal."""
         self._turn += 1
         faults = self.stack.status().faults
         for name, instances in faults.items():
@@ -50,7 +50,12 @@ class Bench:
             assert old in text, old
             text = text.replace(old, new)
         self.stack.env_file.write_bytes(text)
+        self.restart()
+
+    def restart(self) -> None:
+        """Restart the instances, and wait until an incident that is on shows."""
         self.stack.reload()
+        faults = self.stack.status().faults
         if any(faults.get(name) for name in INCIDENT):
             self.stack.await_incident()
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from matrix.faults import SOURCES, told_by
+from matrix.faults import SOURCES, TABLE, told_by
 from matrix.modes import MODES, Mode
 from matrix.results import ROOT, read
 from sandbox.faults import FAULTS
 from sandbox.faults.expected import EXPECTED, Expected
+from sandbox.oddities import ODDITIES
+from sandbox.oddities.expected import STATED
 
 PATH = ROOT / "docs" / "detection-matrix.md"
 
@@ -43,6 +45,7 @@ def _lines() -> Iterator[str]:
     yield from _summary(seen)
     for name, mode in MODES.items():
         yield from _faults(name, mode, seen)
+    yield from _oddities(seen)
     yield from _healthy()
     yield from _consequences()
 
@@ -58,18 +61,29 @@ def _faults(name: str, mode: Mode, seen: dict[tuple[str, str], dict[str, Any]]) 
             yield f"| `{row}` | {doc} | {_red(expected)} | {expected.why} | {shown} |"
 
 
+def _oddities(seen: dict[tuple[str, str], dict[str, Any]]) -> Iterator[str]:
+    yield from ("", "## Oddities: services that are strange and well", "")
+    yield "Each is there from the service's boot on. Nothing may be red; what cannot be proven says why."
+    yield from ("", "| oddity | what is odd | must be shown | why | scrape | Prometheus |", "|---|---|---|---|---|---|")
+    for row, stated in sorted(STATED.items()):
+        shown = " | ".join(_cell(seen.get((row, source)), row, source) for source in SOURCES)
+        must = "success" if not stated.red else _red(stated)
+        yield f"| `{row}` | {_escaped(ODDITIES[row].doc)} | {must} | {stated.why} | {shown} |"
+
+
 def _summary(seen: dict[tuple[str, str], dict[str, Any]]) -> Iterator[str]:
     for source in SOURCES:
-        rows = [row for (name, where), row in seen.items() if where == source and name in EXPECTED]
-        good = sum(not row["problems"] for row in rows)
-        able = sum(told_by(name, source) for name in EXPECTED)
-        left = f" ({able - len(rows)} not run)" if able > len(rows) else ""
-        yield f"- {source}: {good} of {able} as expected{left}"
+        for what, table in (("faults", EXPECTED), ("oddities", STATED)):
+            rows = [row for (name, where), row in seen.items() if where == source and name in table]
+            good = sum(not row["problems"] for row in rows)
+            able = sum(told_by(name, source) for name in table)
+            left = f" ({able - len(rows)} not run)" if able > len(rows) else ""
+            yield f"- {source}: {good} of {able} {what} as expected{left}"
     yield f"- {len(EXPECTED)} faults; {sum(not e.red for e in EXPECTED.values())} of them must stay green"
 
 
 def _cell(row: dict[str, Any] | None, name: str, source: str) -> str:
-    if EXPECTED[name].only not in {"", source}:
+    if TABLE[name].only not in {"", source}:
         return "cannot tell"
     if not told_by(name, source):
         return "the same"
@@ -104,8 +118,8 @@ def _healthy() -> Iterator[str]:
         seconds = sorted(row["seconds"] for row in rows)
         yield (
             f"{source}: {len(alarms)} of {len(rows)} healthy drills were red or inconclusive, on random load (0 to 30 "
-            "searches a second more), sample rates (1 % to 100 %), tenants (1 to all), flags and purge modes, from a "
-            f"seed; {seconds[0]:.0f} to {seconds[-1]:.0f} s each."
+            "searches a second more), sample rates (1 % to 100 %), tenants (1 to all), flags, purge modes and up to "
+            f"two oddities, from a seed; {seconds[0]:.0f} to {seconds[-1]:.0f} s each."
         )
         yield from (f"- run {row['number']}: {row['result']}, {row['reasons']}" for row in alarms)
         yield ""

@@ -1,17 +1,19 @@
-"""Drills of a healthy service on varied load, sample rates and tenants: not one may be red or unproven."""
+"""Drills of healthy services, on varied load, sample rates, tenants and oddities: not one may be red or unproven."""
 
 import http.client
 import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from matrix.bench import Bench, open_bench, seen
+from matrix.faults import told_by
 from sandbox.corpus import TENANTS
+from sandbox.oddities.expected import GREEN, STATED
 from sandbox.stack import Stack
 from sandbox.traffic_plan import question
 
@@ -39,16 +41,19 @@ class Situation:
     dual_write: str
     shadow_read: str
     purge: str
+    oddities: tuple[str, ...] = ()
+    """What is strange about the service, though it is well."""
 
     @classmethod
-    def draw(cls, dice: random.Random) -> "Situation":
-        """Return a situation at random."""
+    def draw(cls, dice: random.Random, odd: Sequence[str] = ()) -> "Situation":
+        """Return a situation at random, with up to two oddities of ``odd``."""
         return cls(
             sample_rate=dice.choice(SAMPLE_RATES),
             load_per_s=dice.choice(LOADS),
             dual_write=dice.choice(("ON", "ON", "ON", "OFF")),
             shadow_read=dice.choice(("ON", "ON", "ON", "OFF")),
             purge=dice.choice(("auto", "auto", "defer")),
+            oddities=tuple(dice.sample(odd, min(len(odd), dice.choice((0, 1, 1, 2))))),
         )
 
     def changes(self) -> dict[bytes, bytes]:
@@ -86,14 +91,25 @@ def healthy_runs(folder: Path, source: str, count: int, *, seed: int = SEED) -> 
         tenants = tuple(dice.sample(TENANTS, dice.randint(1, len(TENANTS))))
         with open_bench(folder / f"from-{first}", source, tenants=tenants) as bench:
             for number in range(first, min(first + PER_STACK, count + 1)):
-                yield run_one(bench, source, number, Situation.draw(dice), tenants)
+                yield run_one(bench, source, number, Situation.draw(dice, green_oddities(source)), tenants)
+
+
+def green_oddities(source: str) -> list[str]:
+    """Return the oddities of which a drill whose metrics come from ``source`` must be a success, and that mix."""
+    return [name for name, one in STATED.items() if one.result == GREEN and one.mixes and told_by(name, source)]
 
 
 def run_one(bench: Bench, source: str, number: int, situation: Situation, tenants: tuple[str, ...]) -> Healthy:
     """Drill once."""
     bench.reset(situation.changes())
+    environ = dict(BRIEF)
+    for name in situation.oddities:
+        bench.stack.fault(name, STATED[name].instance)
+        environ |= STATED[name].environ
+    if situation.oddities:
+        bench.restart()
     with extra_load(bench.stack, tenants, situation.load_per_s):
-        ran, seconds = bench.drill("--apply", "--purge", situation.purge, **BRIEF)
+        ran, seconds = bench.drill("--apply", "--purge", situation.purge, **environ)
     found = seen(ran) if ran.entries else {}
     result = str(ran.entry["result"]) if ran.entries else f"exit {ran.code} without a journal line"
     reasons = {row: ran.reason(row) for row in found}

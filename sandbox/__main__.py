@@ -1,4 +1,4 @@
-"""``python -m sandbox up|down|status|reload|fault NAME``: the embedded stack by hand."""
+"""``python -m sandbox up|down|status|reload|fault NAME|oddity NAME``: the embedded stack by hand."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from sandbox.errors import SandboxError
 from sandbox.home import ROOT, Home
 from sandbox.stack import Stack, clean_up
 
+_ARTICLE = {"fault": "a fault", "oddity": "an oddity (at work from the next reload on)"}
 DEFAULT_HOME = ROOT / ".sandbox"
 
 
@@ -57,12 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, parents=[common], help=text).set_defaults(run=run)
 
-    fault = commands.add_parser("fault", parents=[common], help="switch a fault on or off")
-    fault.add_argument("name", nargs="?")
-    fault.add_argument("--instance", type=int, choices=(0, 1), help="only there (default: everywhere)")
-    fault.add_argument("--off", action="store_true")
-    fault.add_argument("--list", action="store_true", help="show all faults")
-    fault.set_defaults(run=_fault)
+    for kind in ("fault", "oddity"):
+        switch = commands.add_parser(kind, parents=[common], help=f"switch {_ARTICLE[kind]} on or off")
+        switch.add_argument("name", nargs="?")
+        switch.add_argument("--instance", type=int, choices=(0, 1), help="only there (default: everywhere)")
+        switch.add_argument("--off", action="store_true")
+        switch.add_argument("--list", action="store_true", help="show all")
+        switch.set_defaults(run=_switch, kind=kind)
     return parser
 
 
@@ -123,15 +125,17 @@ def _replay(arguments: argparse.Namespace) -> None:
     print(f"{left} documents still wait" if left else "the outboxes are empty")
 
 
-def _fault(arguments: argparse.Namespace) -> None:
+def _switch(arguments: argparse.Namespace) -> None:
     if arguments.list:
         from sandbox.faults import FAULTS
+        from sandbox.oddities import ODDITIES
 
-        for fault in sorted(FAULTS.values(), key=lambda one: one.name):
-            print(f"{fault.name:28} {fault.doc}")
+        table = FAULTS if arguments.kind == "fault" else ODDITIES
+        for one in sorted(table.values(), key=lambda one: one.name):
+            print(f"{one.name:28} {one.doc}")
         return
     if not arguments.name:
-        raise SandboxError("which fault? `python -m sandbox fault --list` shows all")
+        raise SandboxError(f"which one? `python -m sandbox {arguments.kind} --list` shows all")
     Stack.attach(arguments.home).fault(arguments.name, arguments.instance, on=not arguments.off)
 
 

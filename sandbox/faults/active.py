@@ -1,16 +1,18 @@
-"""The faults now at work in one instance, read from a small file that may change at any time."""
+"""The faults and oddities now at work in one instance, read from a small file that may change at any time."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox import oddities  # noqa: F401 - registers them all
 from sandbox.content import Hit
-from sandbox.faults.hooks import Hooks
-from sandbox.faults.registry import FAULTS
+from sandbox.faults.hooks import Asked, Hooks
+from sandbox.faults.registry import find
 from sandbox.service.outbox import Key
 
 if TYPE_CHECKING:
+    from starlette.datastructures import MutableHeaders
     from starlette.responses import Response
 
     from sandbox.embedding import Vectors
@@ -50,7 +52,7 @@ class ActiveFaults:
             return
         self._stamp = stamp
         names = [name for name, instances in read(self._path).items() if self.instance in instances]
-        self._hooks = {name: self._hooks.get(name) or FAULTS[name].hooks(self.instance) for name in names}
+        self._hooks = {name: self._hooks.get(name) or find(name).hooks(self.instance) for name in names}
 
     @property
     def _on(self) -> list[Hooks]:
@@ -81,10 +83,16 @@ class ActiveFaults:
             settings = hooks.settings(settings)
         return settings
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """See ``Hooks.edge``: the first response counts."""
-        answers = (hooks.edge(path) for hooks in self._on)
+        answers = (hooks.edge(asked) for hooks in self._on)
         return next((answer for answer in answers if answer is not None), None)
+
+    def head(self, asked: Asked, status: int, headers: "MutableHeaders") -> int:
+        """See ``Hooks.head``."""
+        for hooks in self._on:
+            status = hooks.head(asked, status, headers)
+        return status
 
     def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
         """See ``Hooks.tenant``."""

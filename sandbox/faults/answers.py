@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.content import Hit
-from sandbox.faults.hooks import Hooks
+from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import fault
 from sandbox.service.errors import RetrievalError
 
@@ -23,34 +23,34 @@ MISSING = "/internal/retrieval/stats"
 class LoginPage(Hooks):
     """Search answers 200 with a login page in HTML."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the page."""
         from starlette.responses import HTMLResponse
 
         page = "<!doctype html><title>Sign in</title><form action='/login'><input name='user'></form>"
-        return HTMLResponse(page) if path == SEARCH else None
+        return HTMLResponse(page) if asked.path == SEARCH else None
 
 
 @fault
 class Redirect(Hooks):
     """Search answers 302 to a login page."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the redirect."""
         from starlette.responses import RedirectResponse
 
-        return RedirectResponse("/login", status_code=302) if path == SEARCH else None
+        return RedirectResponse("/login", status_code=302) if asked.path == SEARCH else None
 
 
 @fault
 class EndpointMissing(Hooks):
     """One of the listed retrieval endpoints answers 500."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the error."""
         from starlette.responses import JSONResponse
 
-        return JSONResponse({"detail": "internal error"}, 500) if path == MISSING else None
+        return JSONResponse({"detail": "internal error"}, 500) if asked.path == MISSING else None
 
 
 @fault
@@ -185,11 +185,11 @@ class DuplicateResults(Hooks):
 class ResultsRenamed(Hooks):
     """A search answers JSON of another shape: hits where results are expected."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the other shape."""
         from starlette.responses import JSONResponse
 
-        return JSONResponse({"hits": [{"doc": "d-1"}], "total": 1}) if path == SEARCH else None
+        return JSONResponse({"hits": [{"doc": "d-1"}], "total": 1}) if asked.path == SEARCH else None
 
 
 @fault

@@ -1,7 +1,7 @@
 """Where a fault can take hold: one method a place, all of which change nothing unless a fault overrides them."""
 # ruff: noqa: ARG002 - the arguments are there for those who override
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from sandbox.content import Hit
 from sandbox.service.outbox import Key
 
 if TYPE_CHECKING:
+    from starlette.datastructures import MutableHeaders
     from starlette.responses import Response
 
     from sandbox.embedding import Vectors
@@ -24,6 +25,18 @@ class Places:
 
     faiss_dir: Path
     keep_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it reaches the door of the service."""
+
+    method: str
+    path: str
+    client: str
+    """The address it comes from, without the port."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
 
 
 class Hooks:
@@ -70,9 +83,13 @@ class Hooks:
         """Return the settings that the instance goes by."""
         return settings
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return a response that never reaches the service, or ``None``."""
         return None
+
+    def head(self, asked: Asked, status: int, headers: "MutableHeaders") -> int:
+        """Change the headers of an answer in place, and return its status, as the client gets them."""
+        return status
 
     def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
         """Return the tenant whose documents are searched."""

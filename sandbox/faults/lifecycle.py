@@ -6,7 +6,7 @@ import sys
 from threading import Timer
 from typing import TYPE_CHECKING
 
-from sandbox.faults.hooks import Hooks
+from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import fault
 from sandbox.service.errors import RetrievalError
 
@@ -80,11 +80,11 @@ class HealthNeverAgain(Hooks):
         self._backend = settings.backend
         return settings
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the bad health."""
         from starlette.responses import JSONResponse
 
-        sick = path == "/health" and self._backend == "faiss"
+        sick = asked.path == "/health" and self._backend == "faiss"
         return JSONResponse({"status": "degraded"}, 503) if sick else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sandbox.faults.hooks import Hooks
+from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import fault
 from sandbox.service.outbox import Key
 
@@ -25,11 +25,11 @@ COUNTED = re.compile(rb"\w+_(total|count|bucket|sum)\b")
 class MetricsHtml(Hooks):
     """The metrics page is a login page in HTML with status 200."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return the page."""
         from starlette.responses import HTMLResponse
 
-        return HTMLResponse("<!doctype html><title>Sign in</title>") if path == METRICS else None
+        return HTMLResponse("<!doctype html><title>Sign in</title>") if asked.path == METRICS else None
 
 
 @fault
@@ -94,11 +94,11 @@ class MetricsTruncated(Hooks):
 class MetricsHang(Hooks):
     """The metrics page takes longer than anybody waits."""
 
-    def edge(self, path: str) -> "Response | None":
+    def edge(self, asked: Asked) -> "Response | None":
         """Return a body that does not come."""
         from starlette.responses import StreamingResponse
 
-        return StreamingResponse(_nothing(), media_type="text/plain; version=0.0.4") if path == METRICS else None
+        return StreamingResponse(_nothing(), media_type="text/plain; version=0.0.4") if asked.path == METRICS else None
 
 
 @fault

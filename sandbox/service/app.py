@@ -9,9 +9,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, Field, StringConstraints
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.content import Document
+from sandbox.faults.hooks import Asked
 from sandbox.service import metrics
 from sandbox.service.core import RetrievalService
 from sandbox.service.errors import RetrievalError, UnknownTenantError
@@ -180,12 +182,20 @@ class _Edge:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self._service.faults.refresh()
-            if response := self._service.faults.edge(scope["path"]):
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        faults = self._service.faults
+        faults.refresh()
+        client, headers = (scope.get("client") or ("",))[0], Headers(scope=scope)
+        asked = Asked(scope["method"], scope["path"], client, headers)
+
+        async def changed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["status"] = faults.head(asked, message["status"], MutableHeaders(scope=message))
+            await send(message)
+
+        await (faults.edge(asked) or self._app)(scope, receive, changed)
 
 
 class _CountRequests:

@@ -12,6 +12,8 @@ from matrix.modes import MODES
 from matrix.outcome import judge
 from sandbox.faults import FAULTS
 from sandbox.faults.expected import EXPECTED, FAIL, Expected
+from sandbox.oddities import ODDITIES
+from sandbox.oddities.expected import GREEN, STATED
 from sandbox.stack import Stack
 
 QUICK = ("login_page", "metrics_frozen", "errors_5_percent", "stale_index")
@@ -52,6 +54,17 @@ def test_every_fault_says_what_it_must_show() -> None:
         assert not set(expected.red) & set(expected.also), name
 
 
+def test_every_oddity_says_what_must_be_shown_and_none_may_be_called_bad() -> None:
+    assert set(STATED) == set(ODDITIES)
+    assert not set(ODDITIES) & set(FAULTS)
+    for name, stated in STATED.items():
+        assert 10 < len(ODDITIES[name].doc) < 110, name
+        assert stated.why, name
+        assert "fail" not in {verdict for may in stated.red.values() for verdict in may.split()}, name
+        assert bool(stated.red) != (stated.result == GREEN), name
+        assert bool(stated.says) == bool(stated.red), name
+
+
 EXAMPLE = Expected({"slo.errors": FAIL}, "why", {"slo.latency": "because"})
 
 
@@ -84,5 +97,5 @@ def test_what_a_green_row_must_tell_is_asked_for() -> None:
 
 def test_every_kind_of_drill_has_faults_and_every_fault_is_met_on_a_source_that_can_tell_it() -> None:
     assert {expected.mode for expected in EXPECTED.values()} == set(MODES)
-    assert {name for source in SOURCES for name in named(source)} == set(EXPECTED)
+    assert {name for source in SOURCES for name in named(source)} == {*EXPECTED, *STATED}
     assert not set(named("prometheus", mode="rehearsal"))

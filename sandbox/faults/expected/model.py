@@ -37,6 +37,10 @@ class Expected:
     """What the reason of each red row must hold: that it is red for this fault, and what the drill did about it."""
     tells: Mapping[str, str] = field(default_factory=dict)
     """Id -> what the reason of a row that stays green must hold: seen and reported, though no verdict depends on it."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """What the drill is configured with besides, as ``DRILL_<SECTION>__<KEY>``: what such a service needs."""
+    mixes: bool = True
+    """Of an oddity: whether a service may have others beside it."""
     fault: str = ""
     """The fault's name where the row has another, because another kind of drill meets the same fault."""
 
