@@ -14,7 +14,7 @@ from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
 from drill.observation import MetricsSource, Reading, Window, open_window, replaced
-from drill.plans import Plan
+from drill.plans import Plan, hold
 from drill.primary import Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
@@ -97,6 +97,13 @@ class Drill:
     def judged(self) -> bool:
         """Whether the rolled-back state is there to be judged: by this drill, or because the file has it already."""
         return self.rolled_back or (self.plan.unchanged and not self.record.restored)
+
+    def hold_plan(self) -> None:
+        """Raise `Refused` if the plan that is to be carried out does not hold any more for the flags."""
+        if self.held_plan is not None:
+            changes = {change.key: change.after for change in self.plan.changes}
+            ttl_s = self.config.window.plan_ttl_s
+            hold(self.held_plan, self.plan.old_bytes, changes, self.config.service.urls, ttl_s)
 
     def secret(self, name: str) -> str:
         """Return the value of the variable ``name``: of the process environment, else of the env file."""

@@ -84,7 +84,10 @@ def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
 
 
 def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence[str], ttl_s: float) -> None:
-    """Raise `Refused` if what the plan was made of has moved, in one line that says what."""
+    """Raise `Refused` if what the flags rely on has moved, in one line that says what.
+
+    The delta is not among it: it grows in an incident, and only the purge relies on it (`moved_delta`).
+    """
     age_s = (datetime.now(UTC) - datetime.fromisoformat(plan.created)).total_seconds()
     if not 0 <= age_s <= ttl_s:
         raise Refused(f"plan {plan.id} is {age_s:.0f} s old, [window] plan_ttl_s is {ttl_s:.0f}; make a new dry-run")
@@ -94,12 +97,17 @@ def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence
         raise Refused(f"the instances are not those of plan {plan.id}; make a new dry-run")
 
 
-def hold_delta(plan: Plan, delta: Mapping[str, int]) -> None:
-    """Raise `Refused` if the delta has moved beyond `DELTA_SHARE` and `DELTA_DOCUMENTS`."""
+def moved_delta(plan: Plan, delta: Mapping[str, int | None]) -> str:
+    """Say what of the delta has moved beyond `DELTA_SHARE` and `DELTA_DOCUMENTS`; empty if nothing has.
+
+    A count that is not known has not moved.
+    """
+    moved = []
     for name, planned in (plan.delta or {}).items():
-        now = delta.get(name, 0)
-        if abs(now - planned) > max(DELTA_DOCUMENTS, DELTA_SHARE * planned):
-            raise Refused(f"{now} {name}, plan {plan.id} saw {planned}: the delta has moved; make a new dry-run")
+        now = delta.get(name)
+        if now is not None and abs(now - planned) > max(DELTA_DOCUMENTS, DELTA_SHARE * planned):
+            moved.append(f"{now} {name}, plan {plan.id} saw {planned}")
+    return ", ".join(moved)
 
 
 def _digest(salt: str, env: bytes) -> str:

@@ -84,6 +84,7 @@ class Rollback:
 
     def _write(self) -> None:
         drill = self._drill
+        drill.hold_plan()  # asked where the write is: `-k` may have left out the row that asks it
         plan = drill.plan if len(self.wanted) == len(FLAGS) else drill.env_file.plan(self.wanted)
         if not plan.unchanged:
             with held_back():

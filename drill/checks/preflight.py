@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from drill.checks.silence import short
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
-from drill.errors import CannotMeasure, Refused, WindowClosed
+from drill.errors import WindowClosed
 from drill.metrics.snapshot import START_TIME
-from drill.plans import Plan, hold, hold_delta
 from drill.record import Evidence, Scalar
 from drill.unfinished import find_unfinished
 from drill.verdict import Verdict
@@ -42,8 +41,7 @@ EMERGENCY = "incident-"
 def env_file(drill: Drill) -> Evidence:
     """Show the plan: which of the three flags change, and that they can be changed safely."""
     plan, problem = drill.plan, drill.env_file.writable_problem
-    if drill.held_plan is not None:
-        _hold(drill, drill.held_plan)
+    drill.hold_plan()
     detail: dict[str, Scalar] = {change.key: change.line().partition(": ")[2] for change in plan.changes}
     detail |= {f"warning {number}": text for number, text in enumerate(plan.warnings, 1)}
     if problem:
@@ -57,26 +55,6 @@ def env_file(drill: Drill) -> Evidence:
     changes = ", ".join(change.line() for change in plan.changes)
     note = f" (warnings: {len(plan.warnings)})" if plan.warnings else ""
     return Evidence(Verdict.PASS, changes + note, detail=detail)
-
-
-def _hold(drill: Drill, held: Plan) -> None:
-    """Raise `Refused` if the plan that is to be carried out does not hold any more."""
-    changes = {change.key: change.after for change in drill.plan.changes}
-    hold(held, drill.plan.old_bytes, changes, drill.config.service.urls, drill.config.window.plan_ttl_s)
-    if held.delta is None:
-        return
-    from drill.steps.purge import compare
-
-    try:
-        delta = compare(drill)
-    except CannotMeasure as problem:
-        reason = f"plan {held.id} has a delta that cannot be compared now ({problem}); in an incident, apply without it"
-        raise Refused(reason) from None
-    if delta is None:
-        raise Refused(
-            f"plan {held.id} has a delta, and [primary] or [target] is not configured now; make a new dry-run"
-        )
-    hold_delta(held, {"orphans": delta.orphans, "stale": delta.stale, "missing": delta.missing})
 
 
 def _obstacles(drill: Drill) -> list[str]:

@@ -1,5 +1,6 @@
 """Step 2: remove from the target what diverges from FAISS, or say why not and how to finish."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,17 +36,6 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
             Verdict.INCONCLUSIVE, "deferred: dual-write is not proven off; run the drill again"
         )
     return _perform(drill, purge)
-
-
-def compare(drill: Drill) -> "Delta | None":
-    """Compare FAISS with the target now; ``None`` where one of them is not configured. Raises `CannotMeasure`."""
-    if drill.primary is None or not drill.config.target.kind:
-        return None
-    purge = new_purge(drill)
-    try:
-        return purge.plan()
-    finally:
-        purge.close()
 
 
 def new_purge(drill: Drill) -> "Purge":
@@ -122,12 +112,32 @@ def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
     counts.purged, counts.deferred = report.purged, report.deferred
     outcome, verdict = _verdict(report)
+    moved = _moved(drill, report)
+    if moved and outcome is Outcome.REFUSED:
+        counts.deferred = True
+        outcome, verdict = Outcome.NOT_RUN, Verdict.INCONCLUSIVE
+        moved = f"{moved}: deferred, go on with `{_go_on(drill)}`"
+    elif moved:
+        moved = f"{moved}: planned anew, within [purge] max_fraction"
     if report.purged and outcome is Outcome.NOT_RUN:
         outcome = Outcome.APPLIED
     advice = after_deletes(drill.config.target.kind, report.purged)
-    reason = _joined(report.reason, _drifted(report.per_tenant), advice)
+    reason = _joined(report.reason, moved, _drifted(report.per_tenant), advice)
     evidence = Evidence(verdict, reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
     return outcome, evidence
+
+
+def _moved(drill: Drill, report: "PurgeReport") -> str:
+    """Say how the delta has moved since the plan that is carried out; empty if it has not, or there is no plan."""
+    from drill.plans import moved_delta
+
+    found = {"orphans": report.orphans, "stale": report.stale, "missing": report.missing}
+    moved = moved_delta(drill.held_plan, found) if drill.held_plan is not None else ""
+    return f"the delta has moved ({moved})" if moved else ""
+
+
+def _go_on(drill: Drill) -> str:
+    return f"python -m drill purge plan --env-file {shlex.quote(drill.record.env_file)}"
 
 
 def _verdict(report: "PurgeReport") -> tuple[Outcome, Verdict]:

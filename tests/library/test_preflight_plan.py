@@ -7,12 +7,12 @@ import pytest
 
 from drill.checks import preflight
 from drill.context import Drill
-from drill.errors import CannotMeasure, Refused, WindowClosed
+from drill.errors import Refused, WindowClosed
 from drill.plans import make_plan
-from drill.purge.model import Delta, TenantDelta
+from drill.rollback import FLAG_OF_STEP, Rollback
 from drill.unfinished import UnfinishedDrill
 from drill.verdict import Verdict
-from tests.library.world import MIGRATING, make_drill
+from tests.library.world import MIGRATING, ROLLED_BACK, make_drill
 
 
 @pytest.fixture
@@ -116,52 +116,33 @@ def test_what_apply_needs_is_looked_at_by_a_dry_run_only(tmp_path: Path, apply: 
 PLANNED = {"orphans": 100, "stale": 50, "missing": 0}
 
 
-def planned(drill: Drill, delta: dict[str, int] | None) -> Drill:
+def planned(drill: Drill, *, env: bytes | None = None) -> Drill:
+    """Give a drill a plan of a dry-run to carry out, by default one that holds."""
     changes = {change.key: change.after for change in drill.plan.changes}
-    name, env, urls = drill.record.env_file, drill.plan.old_bytes, drill.config.service.urls
-    drill.held_plan = make_plan("p-1", name, env, changes, urls, delta, apply=False)
+    name, urls = drill.record.env_file, drill.config.service.urls
+    env = drill.plan.old_bytes if env is None else env
+    drill.held_plan = make_plan("p-1", name, env, changes, urls, PLANNED, apply=False)
     return drill
 
 
-def compared(monkeypatch: pytest.MonkeyPatch, found: tuple[int, int, int] | CannotMeasure | None) -> list[Drill]:
-    """Let FAISS and target differ by (orphans, stale, missing); returns who has asked."""
-    asked = []
-
-    def compare(drill: Drill) -> Delta | None:
-        asked.append(drill)
-        if isinstance(found, CannotMeasure):
-            raise found
-        return Delta((TenantDelta("a", Path(), 1000, 1000, *found, 0, ""),), {}, "") if found else None
-
-    monkeypatch.setattr("drill.steps.purge.compare", compare)
-    return asked
-
-
-def test_a_plan_without_a_delta_holds_without_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = compared(monkeypatch, CannotMeasure("the target is down"))
-    assert preflight.env_file(planned(make_drill(tmp_path, env=MIGRATING), None)).verdict is Verdict.PASS
-    assert asked == []
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ((121, 50, 0), "121 orphans, plan p-1 saw 100"),
-        ((100, 71, 0), "71 stale, plan p-1 saw 50"),
-        ((100, 50, 21), "21 missing, plan p-1 saw 0"),
-        (CannotMeasure("the target is down"), "cannot be compared now .the target is down.; in an incident"),
-        (None, "has a delta, and .primary. or .target. is not configured now"),
-    ],
-)
-def test_a_plan_whose_delta_has_moved_or_cannot_be_seen_does_not_hold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: tuple[int, int, int] | CannotMeasure | None, said: str
+def test_a_plan_holds_the_flags_without_a_look_at_primary_or_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared(monkeypatch, found)
-    with pytest.raises(Refused, match=said):
-        preflight.env_file(planned(make_drill(tmp_path, env=MIGRATING), PLANNED))
+    """A target that hangs, or a delta that has moved, is no matter of the flags: neither is asked for."""
+
+    def hang(_drill: Drill) -> None:
+        raise AssertionError("the target was asked before the flags were written")
+
+    drill = planned(make_drill(tmp_path, env=MIGRATING, apply=True, selected=frozenset(FLAG_OF_STEP)))
+    monkeypatch.setattr(Drill, "open_target", hang)
+    assert preflight.env_file(drill).verdict is Verdict.PASS
+    Rollback(drill).write()
+    assert drill.env_file.path.read_text() == ROLLED_BACK
 
 
-def test_a_plan_whose_delta_is_as_it_was_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = compared(monkeypatch, (120, 50, 20))
-    assert preflight.env_file(planned(make_drill(tmp_path, env=MIGRATING), PLANNED)).verdict is Verdict.PASS
-    assert len(asked) == 1
+def test_a_plan_that_does_not_hold_stops_the_write_itself(tmp_path: Path) -> None:
+    """The row that asks it may have been left out by ``-k``."""
+    drill = make_drill(tmp_path, env=MIGRATING, apply=True, selected=frozenset(FLAG_OF_STEP))
+    with pytest.raises(Refused, match="the env file is not the one that plan p-1 was made of"):
+        Rollback(planned(drill, env=b"OTHER=1\n")).write()
+    assert drill.env_file.path.read_text() == MIGRATING

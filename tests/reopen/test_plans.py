@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drill.errors import Refused, UsageError
-from drill.plans import Plan, hold, hold_delta, load_plan, make_plan, save_plan
+from drill.plans import Plan, hold, load_plan, make_plan, moved_delta, save_plan
 
 ENV = b"RETRIEVAL_BACKEND=pgvector\nAPI_KEY=s3cr3t-value\n"
 CHANGES = {"RETRIEVAL_BACKEND": "faiss"}
@@ -54,13 +54,22 @@ def test_a_plan_that_is_too_old_or_from_the_future_is_refused(age: timedelta) ->
         hold(replace(plan(), created=created), ENV, CHANGES, URLS, DAY)
 
 
-def test_a_delta_may_move_a_little_and_not_more() -> None:
-    planned = plan({"orphans": 1000, "stale": 0, "missing": 5})
-    hold_delta(planned, {"orphans": 1150, "stale": 15, "missing": 20})
-    with pytest.raises(Refused, match="1201 orphans"):
-        hold_delta(planned, {"orphans": 1201, "stale": 0, "missing": 5})
-    with pytest.raises(Refused, match="21 stale"):
-        hold_delta(planned, {"orphans": 1000, "stale": 21, "missing": 5})
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({"orphans": 1200, "stale": 20, "missing": 25}, ""),
+        ({"orphans": 1201, "stale": 0, "missing": 5}, "1201 orphans, plan 20251021T145000Z-3f9a1c saw 1000"),
+        ({"orphans": 799, "stale": 0, "missing": 5}, "799 orphans, plan 20251021T145000Z-3f9a1c saw 1000"),
+        ({"orphans": 1000, "stale": 21, "missing": 5}, "21 stale, plan 20251021T145000Z-3f9a1c saw 0"),
+        ({"orphans": None, "stale": None, "missing": None}, ""),
+    ],
+)
+def test_a_delta_may_move_a_little_and_what_moves_more_is_said(now: dict[str, int | None], said: str) -> None:
+    assert moved_delta(plan({"orphans": 1000, "stale": 0, "missing": 5}), now) == said
+
+
+def test_a_plan_without_a_delta_has_none_that_moves() -> None:
+    assert moved_delta(plan(), {"orphans": 9999}) == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"id": "x"})])

@@ -1,0 +1,84 @@
+"""Step 2 under a held plan: a delta that has moved holds up the purge at most, never the flags."""
+
+from pathlib import Path
+
+import pytest
+
+from drill.context import Drill
+from drill.plans import make_plan
+from drill.purge import PurgeReport, PurgeStatus
+from drill.record import Evidence
+from drill.rollback import Rollback
+from drill.steps import purge
+from drill.verdict import Outcome, Result, Verdict
+from tests.library.world import MIGRATING, make_drill, with_primary
+
+PLANNED = {"orphans": 0, "stale": 12, "missing": 0}
+
+
+class Ended:
+    """Stands for a purge that ends so."""
+
+    def __init__(self, status: PurgeStatus, stale: int | None, purged: int) -> None:
+        self.report = PurgeReport(status, "as it ended", 0, stale, 0, purged, 0, 0, 0, None, (), {}, 1.0)
+
+    def run(self) -> PurgeReport:
+        return self.report
+
+
+def step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ended: Ended, planned: dict[str, int] | None
+) -> tuple[Drill, Outcome, Evidence]:
+    drill = with_primary(make_drill(folder, env=MIGRATING, apply=True, toml='[target]\nkind = "pgvector"'))
+    drill.purge_mode = "auto"
+    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off")
+    if planned is not None:
+        env, urls = drill.plan.old_bytes, drill.config.service.urls
+        drill.held_plan = make_plan("p-1", ".env", env, {}, urls, planned, apply=False)
+    monkeypatch.setattr(purge, "new_purge", lambda _drill: ended)
+    return drill, *purge.purge_delta(drill, Rollback(drill))
+
+
+def test_a_delta_that_has_moved_is_planned_anew_within_the_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 stale when it was planned, 35 now: writes go on half succeeding in an incident."""
+    ended = Ended(PurgeStatus.PURGED, 35, 35)
+    _, outcome, evidence = step(tmp_path, monkeypatch, ended, PLANNED)
+    assert (outcome, evidence.verdict) == (Outcome.APPLIED, Verdict.PASS)
+    assert "(35 stale, plan p-1 saw 12): planned anew, within [purge] max_fraction" in evidence.reason
+
+
+def test_a_delta_that_has_grown_beyond_the_bounds_is_deferred_with_the_command_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no failure of the rollback, and nothing is deleted."""
+    drill, outcome, evidence = step(tmp_path, monkeypatch, Ended(PurgeStatus.REFUSED, 900, 0), PLANNED)
+    assert (outcome, evidence.verdict) == (Outcome.NOT_RUN, Verdict.INCONCLUSIVE)
+    assert "deferred, go on with `python -m drill purge plan --env-file " in evidence.reason
+    assert drill.record.purge.deferred
+    assert drill.record.result is Result.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("planned", [None, {"orphans": 0, "stale": 900, "missing": 0}])
+def test_a_refusal_of_what_was_planned_is_a_failure_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: dict[str, int] | None
+) -> None:
+    """The bounds are those of the configuration, with a plan or without."""
+    _, outcome, evidence = step(tmp_path, monkeypatch, Ended(PurgeStatus.REFUSED, 900, 0), planned)
+    assert (outcome, evidence.verdict, evidence.reason) == (Outcome.REFUSED, Verdict.FAIL, "as it ended")
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (PurgeStatus.INCOMPLETE, Verdict.FAIL),
+        (PurgeStatus.DEFERRED, Verdict.INCONCLUSIVE),
+        (PurgeStatus.COULD_NOT_COMPARE, Verdict.ERROR),
+    ],
+)
+def test_a_moved_delta_makes_no_other_end_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: PurgeStatus, verdict: Verdict
+) -> None:
+    """Documents that should be gone and are not stay a failure."""
+    assert step(tmp_path, monkeypatch, Ended(status, 35, 0), PLANNED)[2].verdict is verdict
