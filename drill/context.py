@@ -119,7 +119,7 @@ class Drill:
         """The service under drill."""
         from drill.service import RetrievalService
 
-        return RetrievalService(self.config.service, self.client)
+        return RetrievalService(self.config.service, self.client, self._last_words)
 
     @cached_property
     def direct(self) -> "ScrapeSource":
@@ -336,6 +336,11 @@ class Drill:
         return HttpClient(
             token=self.secret(service.auth_token_env), ca_file=service.ca_file, max_bytes=max_bytes or MAX_BODY_BYTES
         )
+
+    def _last_words(self, said: bytes) -> str:
+        from drill.last_words import LOG, last_words
+
+        return last_words(said, self.leaks, self.work_dir / LOG)
 
     def _sample_texts(self, tenant: str) -> list[str]:
         try:

@@ -1,15 +1,13 @@
 """The service under drill: are its instances up, do they answer, and how do they take a new env file."""
 
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from drill.command import run_command
 from drill.config import Service
 from drill.http import HttpClient, Reply
 
@@ -50,8 +48,10 @@ def each(work: Callable[[str], T], instances: Sequence[str]) -> list[T]:
 class RetrievalService:
     """The instances of the retrieval service, each addressed on its own."""
 
-    def __init__(self, settings: Service, client: HttpClient) -> None:
+    def __init__(self, settings: Service, client: HttpClient, tell: Callable[[bytes], str] = lambda _said: "") -> None:
+        """``tell`` makes of what a command said last a clause without secrets; by default nothing is told."""
         self.settings = settings
+        self.tell = tell
         self.client = client
         self.instances = settings.urls
 
@@ -79,29 +79,11 @@ class RetrievalService:
     def run(self, command: Sequence[str], env_file: Path, deadline: float, tick: Callable[[], None]) -> str:
         """Run a command of the configuration until ``deadline`` (monotonic); return what went wrong, empty if nothing.
 
-        Its output is not kept: it may hold anything.
+        What it said last is told only as ``tell`` lets it: it may hold anything.
         """
-        name, began = Path(command[0]).name, time.monotonic()
-        try:
-            process = subprocess.Popen(
-                list(command),
-                env={**os.environ, "DRILL_ENV_FILE": str(env_file.absolute())},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f"command {name!r} could not be started ({type(error).__name__}); check it in [service]"
-        try:
-            while process.poll() is None:
-                if time.monotonic() > deadline:
-                    return f"command {name!r} did not end within {deadline - began:.3g} s"
-                tick()
-                time.sleep(POLL_S)
-        finally:
-            _end(process)
-        return f"command {name!r} ended with exit code {process.returncode}" if process.returncode else ""
+        ended = run_command(command, {**os.environ, "DRILL_ENV_FILE": str(env_file.absolute())}, deadline, tick)
+        told = "" if not ended.problem or ended.said is None else self.tell(ended.said)
+        return f"{ended.problem}; {told}" if told else ended.problem
 
     def _await_health(self, deadline: float, tick: Callable[[str], None]) -> str:
         while True:
@@ -113,15 +95,3 @@ class RetrievalService:
                 return f"not healthy within {self.settings.reload_timeout_s:g} s: {seen}"
             tick("waiting for the service to be healthy")
             time.sleep(POLL_S)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole process group of a reload command that still runs; one that has ended may have left the service."""
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -148,6 +148,19 @@ def test_a_service_that_does_not_come_back_gets_its_env_file_back(drill: Drill, 
     assert (rollback.progress, drill.record.exit_code) == (Progress.RESTORED, 1)
 
 
+def test_a_reload_command_that_fails_is_heard(tmp_path: Path, server: Restarting) -> None:
+    """What it said last stands in the row, and never a secret of the env file."""
+    env = f"{MIGRATING}API_KEY=hunter2-hunter2\n"
+    drill = drill_on(tmp_path, server, env=env)
+    command = ["sh", "-c", 'cat "$DRILL_ENV_FILE"; echo "Unit retrieval.service not found."; exit 5']
+    drill.config = replace(drill.config, service=replace(drill.config.service, reload_command=command))
+    _, evidence = force_faiss(drill, Rollback(drill))
+    end(drill)
+    assert "command 'sh' ended with exit code 5; its last words: " in evidence.reason
+    assert "Unit retrieval.service not found." in evidence.reason
+    assert "hunter2" not in evidence.reason + (drill.work_dir / "commands.log").read_text()
+
+
 def test_a_service_that_stays_down_is_said_to(drill: Drill, server: Restarting) -> None:
     server.dead_on = "BACKEND"
     _, evidence = force_faiss(drill, Rollback(impatient(drill)))
