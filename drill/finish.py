@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,16 @@ def close_measurements(started: Launch, began: float) -> None:
         record.baseline = baseline_of(started.drill)
     record.duration_s = round(time.monotonic() - began, 3)
     _say_what_is_not_searched(started)
+
+
+def late_warnings(started: Launch) -> list[str]:
+    """Add to the plan's row who misreads the env file, for which the flags did not wait; return a line for each."""
+    drill, row = started.drill, started.record.entries["preflight.env_file"]
+    if drill is None or not drill.apply or drill.plan.unchanged:
+        return []
+    numbered = {f"warning {number}": text for number, text in enumerate(drill.plan.warnings, 1)}
+    row.evidence = replace(row.evidence, detail={**row.evidence.detail, **numbered})
+    return [f"{drill.env_file.path.name}: {text}" for text in numbered.values()]
 
 
 def _say_what_is_not_searched(started: Launch) -> None:

@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
-from drill.envfile.flags import FLAGS, check_wanted, shown
+from drill.envfile.flags import FLAGS, KEY_NAME, check_wanted, shown
 from drill.envfile.parse import NotText, Parsed, Statement, parse
+from drill.envfile.sealed import is_encrypted, refusal, sealed_among, sealed_by
+from drill.envfile.skipped import obstacle
 
-MAX_BYTES = 4 * 1024 * 1024
-"""Larger than any env file; keeps a path given by mistake from filling the memory."""
+MAX_BYTES = 1024 * 1024
+"""Half of what Linux hands to a process at all; keeps a path given by mistake from filling the memory."""
+
+
+MAX_NAME = 64
+"""A longer name is none: base64 text reads as names."""
 
 
 class EditVerdict(StrEnum):
@@ -84,7 +90,7 @@ def plan_edit(data: bytes, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
     """
     check_wanted(wanted)
     try:
-        parsed = _parse_checked(data)
+        parsed = _parse_checked(data, wanted)
         new = _spliced(data, parsed, wanted)
         _prove(parsed, new, wanted)
     except _Refusal as refusal:
@@ -96,17 +102,41 @@ class _Refusal(Exception):  # noqa: N818 - control flow of this file
     """The file must not be edited."""
 
 
-def _parse_checked(data: bytes) -> Parsed:
+def _parse_checked(data: bytes, wanted: Mapping[str, str]) -> Parsed:
     if len(data) > MAX_BYTES:
         raise _Refusal(f"it has {len(data)} bytes, an env file has at most {MAX_BYTES}")
+    if tool := sealed_by(data):
+        raise _Refusal(refusal(tool))
     try:
         parsed = parse(data)
     except NotText as error:
         raise _Refusal(f"it holds {error}; an env file is UTF-8 text") from None
-    if parsed.broken:
-        lines = ", ".join(str(line) for line in parsed.broken[:5])
-        raise _Refusal(f"the statement at line {lines} does not parse (an open quote or text behind a closing one?)")
+    if tool := sealed_among(parsed.values()):
+        raise _Refusal(refusal(tool))
+    _check_broken(parsed, wanted)
+    _check_statements(parsed, wanted)
     return parsed
+
+
+def _check_broken(parsed: Parsed, wanted: Mapping[str, str]) -> None:
+    """Refuse statements that do not parse, where they may set a wanted key or hide it."""
+    for line, text in zip(parsed.broken, parsed.skipped, strict=True):
+        if why := obstacle(text, wanted):
+            raise _Refusal(f"the statement at line {line} does not parse and {why}")
+    if not parsed.certain:
+        raise _Refusal(f"the statement at line {parsed.broken[0]} does not parse, and its end depends on the line ends")
+
+
+def _check_statements(parsed: Parsed, wanted: Mapping[str, str]) -> None:
+    """Refuse a wanted key whose value is encrypted, and text that is no env file at all (another tool's cipher)."""
+    effective = parsed.effective()
+    for key in wanted:
+        if key in effective and is_encrypted(effective[key].value):
+            raise _Refusal(f"the value of {key} is encrypted; expected a plain value; set it plain with that tool")
+    assigned = any((statement.value or "").strip("=") for statement in parsed.statements)
+    odd = parsed.broken or any(not KEY_NAME.fullmatch(key) or len(key) > MAX_NAME for key in effective)
+    if odd and not assigned and not effective.keys() & wanted.keys():
+        raise _Refusal("no line of it is NAME=value; expected the service's env file, not encrypted")
 
 
 def _spliced(data: bytes, parsed: Parsed, wanted: Mapping[str, str]) -> bytes:
@@ -130,6 +160,8 @@ def _appended(data: bytes, missing: list[tuple[str, str]]) -> bytes:
     newline = line_end(data)
     if data.removeprefix(b"\xef\xbb\xbf") and not data.endswith((b"\n", b"\r")):
         data += newline
+    if data.rstrip(b"\r\n").endswith(b"\\") and not data.endswith(newline * 2):
+        data += newline  # systemd and shells continue that line, so it must not be continued by what is appended
     return data + b"".join(f"{key}={value}".encode() + newline for key, value in missing)
 
 
@@ -148,7 +180,7 @@ def _prove(parsed: Parsed, new: bytes, wanted: Mapping[str, str]) -> None:
     """Refuse unless python-dotenv reads the wanted values back from ``new`` and every other key as before."""
     expected: dict[str, str | None] = parsed.values() | dict(wanted)
     after = parse(new)
-    if after.broken or after.values() != expected:
+    if after.skipped != parsed.skipped or after.values() != expected:
         raise _Refusal("the edited file would not read back as wanted")
 
 
@@ -161,10 +193,13 @@ def _changes(parsed: Parsed, wanted: Mapping[str, str]) -> tuple[FlagChange, ...
 def _warnings(new: bytes, wanted: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     from drill.envfile.readers import misreadings
 
-    copies = Counter(statement.key for statement in parse(new).statements)
+    parsed = parse(new)
+    copies = Counter(statement.key for statement in parsed.statements)
+    lines = ", ".join(str(line) for line in parsed.broken[:5])
+    skipped = (f"line {lines} does not parse: left as it is; python-dotenv warns and skips it",) * bool(lines)
     doubled = tuple(
         f"{key} stands {copies[key]} times; only the last copy, which python-dotenv takes, is set"
         for key, _ in wanted
         if copies[key] > 1
     )
-    return doubled + tuple(misreading.text for misreading in misreadings(new, dict(wanted)))
+    return skipped + doubled + tuple(misreading.text for misreading in misreadings(new, dict(wanted)))

@@ -11,7 +11,7 @@ from drill.envfile.files import Snapshot, find, record_path, snapshot, sweep
 from drill.envfile.flags import FLAGS
 from drill.envfile.lock import Lock, acquire
 from drill.envfile.osops import OsLayer, exists, said
-from drill.envfile.parse import NotText, parse
+from drill.envfile.read import read_values
 from drill.envfile.replace import IntentLog, back_up, replace
 from drill.errors import EnvFileRefused
 
@@ -79,11 +79,8 @@ class EnvFile:
             self._intents.done("env_file.recover", file=self.path.name)
 
     def values(self) -> dict[str, str | None]:
-        """Return what a service reads from the file alone, without the process environment; ``None`` is a bare name."""
-        try:
-            return parse(snapshot(self._ops, self.path).data).interpolated()
-        except NotText as error:
-            raise EnvFileRefused(f"{self.path.name} holds {error}; expected UTF-8 text; repair the file") from None
+        """Return what `read_values` returns of this file."""
+        return read_values(self.path, self._ops)
 
     def plan(self, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
         """Plan to set ``wanted``; raise ``EnvFileRefused`` if the file must not be edited."""

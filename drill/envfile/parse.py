@@ -6,8 +6,13 @@ here, with the same expressions, so there is no second grammar to disagree with 
 
 import io
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from drill.envfile.expand import interpolate
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 _BOM = b"\xef\xbb\xbf"
 # Possessive, because python-dotenv matches these parts one after the other and never goes back.
@@ -15,6 +20,9 @@ _HEAD = re.compile(r"\s*+(?:export[^\S\r\n]++)?+(?:'[^']++'|[^=\#\s]++)")
 _EQUALS = re.compile(r"[^\S\r\n]*+=(?P<blank>[^\S\r\n]*+)")
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _COMMENT = re.compile(r"\s+#.*")
+_LONG_BLANK = re.compile(r"[^\S\r\n]{64,}")
+_MAX_BLANK_WORK = 100_000_000
+"""Steps: python-dotenv looks for a comment behind a run of blanks from each blank of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,10 @@ class Parsed:
 
     statements: tuple[Statement, ...]
     broken: tuple[int, ...]
+    skipped: tuple[str, ...] = field(default=(), repr=False)
+    """The text of each statement that does not parse: python-dotenv skips it."""
+    certain: bool = True
+    """Whether the boundaries of statements are the same with line ends as they are and with all of them made LF."""
 
     def values(self) -> dict[str, str | None]:
         """Return what python-dotenv reads without interpolation: the last copy of a key counts."""
@@ -55,7 +67,7 @@ class Parsed:
 
 
 class NotText(ValueError):  # noqa: N818 - the condition, not an error class of its own
-    """The bytes are not UTF-8 or hold a NUL byte; the message never quotes them."""
+    """The bytes are not UTF-8, hold a NUL byte or cannot be read in time; the message never quotes them."""
 
 
 def parse(data: bytes) -> Parsed:
@@ -66,35 +78,45 @@ def parse(data: bytes) -> Parsed:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotText(f"a byte that is not UTF-8 at offset {error.start}") from None
+    if sum(len(run) ** 2 for run in _LONG_BLANK.findall(text)) > _MAX_BLANK_WORK:
+        raise NotText("so many blanks in one line that python-dotenv would take minutes to read it")
+    raw, read = _bindings(text)
+    certain = [(item.key, item.error) for item in raw if _says(item)] == [(item.key, item.error) for item in read]
+    theirs = iter(read if certain else [item for item in raw if _says(item)])
     statements: list[Statement] = []
     broken: list[int] = []
+    skipped: list[str] = []
     offset = len(_BOM) if data.startswith(_BOM) else 0
-    for line, original, key, value, is_broken in _bindings(text):
-        if is_broken:
-            broken.append(line)
-        elif key is not None:
-            statements.append(_locate(original, key, value, line, offset))
+    for mine in raw:
+        original = mine.original.string
+        read_so = next(theirs) if _says(mine) else mine
+        if mine.error:
+            broken.append(read_so.original.line)
+            skipped.append(original)
+        elif mine.key is not None:
+            statements.append(_locate(original, mine.key, read_so.value, read_so.original.line, offset))
         offset += len(original.encode())
-    return Parsed(tuple(statements), tuple(broken))
+    return Parsed(tuple(statements), tuple(broken), tuple(skipped), certain)
 
 
-def _bindings(text: str) -> Iterator[tuple[int, str, str | None, str | None, bool]]:
-    """Yield line, raw text, key, value, error of each statement.
+def _says(item: "Binding") -> bool:
+    """Whether it is more than blanks and comments."""
+    return item.error or item.key is not None
+
+
+def _bindings(text: str) -> tuple[list["Binding"], list["Binding"]]:
+    """Return all parts of ``text`` as it is, and the statements of it with its line ends translated.
 
     python-dotenv opens its file with universal newlines, so values come from the translated text and raw text from
-    the untranslated one; the boundaries are the same because its parser takes CR, LF and CRLF alike.
+    the untranslated one; the boundaries are the same because its parser takes CR, LF and CRLF alike, but for statements
+    that do not parse.
     """
     from dotenv.parser import parse_stream
 
-    raw = list(parse_stream(io.StringIO(text, newline="")))
-    read = raw
+    raw = read = list(parse_stream(io.StringIO(text, newline="")))
     if "\r" in text:
         read = list(parse_stream(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"), newline="")))
-        # Behind a broken statement boundaries may differ, and such a file is refused anyway.
-        if [item.key for item in raw] != [item.key for item in read]:
-            read = raw
-    for mine, theirs in zip(raw, read, strict=False):
-        yield theirs.original.line, mine.original.string, theirs.key, theirs.value, mine.error or theirs.error
+    return raw, [item for item in read if _says(item)]
 
 
 def _locate(original: str, key: str, value: str | None, line: int, offset: int) -> Statement:
@@ -134,20 +156,3 @@ def _statement(
     start = offset + len(original[: span[0]].encode())
     end = start + len(original[span[0] : span[1]].encode())
     return Statement(key, value, line, start, end, before, after)
-
-
-def interpolate(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """Return the values with ``${NAME}`` and ``${NAME:-default}`` filled in from the statements above each.
-
-    python-dotenv does the same with the process environment added, which belongs to this process and not to the
-    service's, and is therefore left out.
-    """
-    from dotenv.variables import parse_variables
-
-    resolved: dict[str, str | None] = {}
-    for key, value in pairs:
-        if value is None or "${" not in value:
-            resolved[key] = value
-        else:
-            resolved[key] = "".join(atom.resolve(resolved) for atom in parse_variables(value))
-    return resolved

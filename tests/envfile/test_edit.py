@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from drill.envfile import FLAGS, EditVerdict, FlagChange, plan_edit
+from drill.envfile.edit import MAX_BYTES
 from drill.envfile.flags import shown
+from drill.envfile.readers.systemd import systemd
 
 REST = b"FF_RETRIEVAL_SHADOW_READ=OFF\nRETRIEVAL_BACKEND=faiss\n"
 
@@ -156,6 +158,9 @@ APPENDED = {
     "blanks at the end": (b"A=1\n  ", b"\n", b"\n"),
     "a comment without end": (b"# x", b"\n", b"\n"),
     "blank lines only": (b"\n\n", b"\n", b""),
+    "a continued line": (b"A=1 \\\n", b"\n", b"\n"),
+    "a continued line without end": (b"A=1 \\", b"\n", b"\n\n"),
+    "a comment that is continued": (b"# x \\\r\n", b"\r\n", b"\r\n"),
     "a vertical tab is no line end": (b"A=1\x0b", b"\n", b"\n"),
 }
 
@@ -172,16 +177,13 @@ REFUSED = {
     "open single quote at the end": (b"A=1\nB='x\n", "line 2"),
     "text behind a closing quote": (b'FF_RETRIEVAL_DUAL_WRITE="ON" x\n', "line 1"),
     "quotes glued together": (b"FF_RETRIEVAL_DUAL_WRITE='O''N'\n", "line 1"),
-    "an equals sign without a name": (b"A=1\n=ON\n", "line 2"),
-    "two words without an equals sign": (b"A=1\nthis is text\n", "line 2"),
     "a YAML value": (b"FF_RETRIEVAL_DUAL_WRITE: ON\n", "line 1"),
     "UTF-16 with a mark": ("A=1\n".encode("utf-16"), "NUL"),
     "UTF-16 without a mark": ("A=1\n".encode("utf-16-le"), "NUL"),
     "a NUL byte": (b"A=1\0\n", "NUL byte at offset 3"),
     "a torn UTF-8 character": ("A=é\n".encode()[:-2], "not UTF-8 at offset 2"),
     "a surrogate": (b"A=\xed\xa0\x80\n", "not UTF-8"),
-    "a PEM block without quotes": (b"A=-----BEGIN X-----\nMIIB x==\n", "line 2"),
-    "larger than any env file": (b"#" * (4 * 1024 * 1024 + 1), "bytes"),
+    "larger than any env file": (b"#" * (MAX_BYTES + 1), "bytes"),
 }
 
 
@@ -193,6 +195,54 @@ def test_a_broken_file_is_refused_untouched(data: bytes, hint: str) -> None:
     assert plan.unchanged
     assert plan.changes == ()
     assert hint in plan.reason
+
+
+SKIPPED = {
+    "an equals sign without a name": b"=ON\n",
+    "prose": b"this is text\n",
+    "a PEM block without quotes": b"A=-----BEGIN CERTIFICATE-----\nMIIB x==\n-----END CERTIFICATE-----\n",
+    "a continued value": b"A=1 \\\n  2 \\\n  3 4\nB=2\n",
+    "a comment of systemd": b"; set by the unit, don't touch FF_RETRIEVAL_DUAL_WRITE = ON\n",
+    "a command of a shell": b'set -a; . ./other.env\nif [ -n "$X" ]; then\nfi\n',
+    "an export of several names": b"export FF_RETRIEVAL_DUAL_WRITE FF_RETRIEVAL_SHADOW_READ\n",
+    "a YAML line of another key": b"LEVEL: info\n",
+    "text behind the closing quote of another key": b'A="x" y\n',
+}
+
+
+@pytest.mark.parametrize("odd", SKIPPED.values(), ids=SKIPPED.keys())
+@pytest.mark.parametrize("place", ["above", "below"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_line_that_python_dotenv_skips_is_left_alone_and_warned_of(odd: bytes, place: str, end: bytes) -> None:
+    """Only the flags change; the line keeps its bytes, and systemd reads the flags too."""
+    flags = b"FF_RETRIEVAL_DUAL_WRITE=ON\n" + REST
+    before = (odd + flags if place == "above" else flags + odd).replace(b"\n", end)
+    plan = plan_edit(before)
+    assert plan.verdict is EditVerdict.EDIT_WITH_WARNING
+    assert plan.new_bytes == before.replace(b"DUAL_WRITE=ON", b"DUAL_WRITE=OFF")
+    assert "does not parse: left as it is" in plan.warnings[0]
+    assert {key: systemd(plan.new_bytes).get(key) for key in FLAGS} == dict(FLAGS)
+
+
+HIDDEN = {
+    "a YAML value": b"FF_RETRIEVAL_DUAL_WRITE: ON\n",
+    "a conditional": b'[ -z "$X" ] && FF_RETRIEVAL_DUAL_WRITE=ON\n',
+    "a default of a shell": b": ${FF_RETRIEVAL_DUAL_WRITE:=ON}\n",
+    "unset": b"unset FF_RETRIEVAL_DUAL_WRITE\n",
+    "declare": b"declare -x FF_RETRIEVAL_DUAL_WRITE=ON\n",
+    "swallowed by a quote": b'NOTE="oops\nFF_RETRIEVAL_DUAL_WRITE=ON\nTITLE="fine"\n',
+    "an open quote in front": b'NOTE="oops\n',
+    "an open single quote in front": b"NOTE = 'it's'\n",
+}
+
+
+@pytest.mark.parametrize("odd", HIDDEN.values(), ids=HIDDEN.keys())
+def test_a_line_that_may_itself_set_a_flag_or_hide_it_is_refused(odd: bytes) -> None:
+    """Nobody can say what such a line makes of the flag, so the file stays, and the line is named."""
+    plan = plan_edit(b"A=1\n" + odd + REST)
+    assert plan.verdict is EditVerdict.REFUSE
+    assert plan.unchanged
+    assert "line 2" in plan.reason
 
 
 def test_lone_carriage_returns_are_line_ends() -> None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from drill.envfile.readers.base import Unreadable, is_plain
 
+MAX_MODELLED = 128 * 1024
+"""Bytes above which a file is not read as the others would: the models go character by character."""
+
 
 @dataclass(frozen=True, slots=True)
 class Misreading:
@@ -23,6 +26,9 @@ def misreadings(data: bytes, wanted: Mapping[str, str]) -> tuple[Misreading, ...
     """Return the readers that will not see ``wanted`` in ``data``, grouped by what happens to them."""
     if is_plain(data):
         return ()
+    if len(data) > MAX_MODELLED:
+        names = tuple(_models())
+        return (Misreading(names, f"with {len(data)} bytes it was not tried whether {', '.join(names)} read the same"),)
     groups: dict[str, list[str]] = {}
     for name, read in _models().items():
         seen = _seen(read, data, wanted)

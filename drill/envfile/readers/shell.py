@@ -8,6 +8,7 @@ from drill.envfile.readers.base import Unreadable
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _PARAMETER = re.compile(r"\$\{#?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])[}:=+?#%-]")
 _ANSI = re.compile(r"\$'((?:\\.|[^\\'])*)'", re.DOTALL)
+_SOMETHING = re.compile(r"[^ \t\n]")
 _RESERVED = frozenset(
     {
         "case",
@@ -71,7 +72,7 @@ class _Script:
                 self._execute(words)
 
     def _more(self) -> bool:
-        return bool(self.text[self.place :].strip(" \t\n"))
+        return _SOMETHING.search(self.text, self.place) is not None
 
     def _command(self) -> tuple[list[_Word], str]:
         """Take words up to the end of a command; return them and the separator."""
