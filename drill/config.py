@@ -104,6 +104,12 @@ class Primary:
 
     kind: str = "faiss-dir"
     path: str = ""
+    expect_deletes: bool = False
+    """Whether users delete documents: then FAISS may have fewer at the end of a drill, up to the two bounds below."""
+    max_fall: float = 0.01
+    """Share of a tenant's documents that users may have deleted during a drill."""
+    max_fall_documents: int = 10
+    """The same as a number; the larger of the two counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ def _check_ranges(config: Config) -> None:
         ("[slo] observe_s", slo.observe_s, 1, 3600),
         ("[slo] max_circuit_open_per_s", slo.max_circuit_open_per_s, 0, 1e6),
         ("[slo] rto_s", slo.rto_s, 1, 1e6),
+        ("[primary] max_fall", config.primary.max_fall, 0, 1),
+        ("[primary] max_fall_documents", config.primary.max_fall_documents, 0, 1e9),
         ("[purge] max_fraction", purge.max_fraction, 0, 1),
         ("[purge] batch", purge.batch, 1, 100_000),
         ("[purge] time_budget_s", purge.time_budget_s, 0, 86_400),

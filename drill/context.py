@@ -15,7 +15,7 @@ from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
 from drill.observation import MetricsSource, Reading, Window, open_window, replaced
 from drill.plans import Plan, hold
-from drill.primary import Primary, open_primary
+from drill.primary import Look, Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
 
@@ -85,6 +85,10 @@ class Drill:
     """Whether the flags are on disk and the service came back with them."""
     observed: Window | None = None
     """The observation window that latency, errors and silence are judged over."""
+    faiss_before: dict[str, Look] = field(default_factory=dict)
+    """FAISS as it was before anything was written, by tenant."""
+    faiss_versions: dict[str, str] = field(default_factory=dict)
+    """The fingerprint of what was looked at last, by tenant."""
     trace: Trace = field(default_factory=Trace)
     """What is noted for the plots of the report."""
 

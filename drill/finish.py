@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 def close_measurements(started: Launch, began: float) -> None:
     """Stop probing and put what the probes saw into the record. ``began``: monotonic start of the drill."""
     record = started.record
+    if started.drill is not None and not record.interrupted:
+        _look_once_more(started.drill)
     if started.drill is not None and started.drill.probing:
         started.drill.prober.stop()
         _availability(started.drill)
@@ -45,6 +47,21 @@ def late_warnings(started: Launch) -> list[str]:
     numbered = {f"warning {number}": text for number, text in enumerate(drill.plan.warnings, 1)}
     row.evidence = replace(row.evidence, detail={**row.evidence.detail, **numbered})
     return [f"{drill.env_file.path.name}: {text}" for text in numbered.values()]
+
+
+def _look_once_more(drill: Drill) -> None:
+    """Judge again what may have changed between its row and the end of the drill; a verdict only gets worse."""
+    from drill.checks.faiss_kept import faiss_again
+    from drill.leaks.of_drill import withheld
+
+    entry = drill.record.entries["post.faiss"]
+    if entry.evidence.verdict is Verdict.NOT_RUN:
+        return
+    found = faiss_again(drill)
+    if found is not None and found.verdict.rank > entry.evidence.verdict.rank:
+        reason = f"at the end of the drill: {found.reason}"
+        entry.evidence = withheld(found.judged(found.verdict, reason), drill.leaks)
+        drill.events.row(entry)
 
 
 def _say_what_is_not_searched(started: Launch) -> None:

@@ -125,6 +125,8 @@ def _required(row: str, drill: Drill) -> bool:
         return False
     if row == "slo.alerts" and not drill.config.slo.alerts:
         return False
+    if row == "post.faiss" and not drill.config.primary.path:
+        return False
     if row == "preflight.rehearsal":
         return bool(drill.config.rehearsal.command) and not drill.apply
     return row.startswith("preflight.") or drill.apply or drill.plan.unchanged

@@ -31,6 +31,7 @@ CHECK_IDS = (
     "post.circuit_open",
     "post.shadow_silent",
     "post.backend",
+    "post.faiss",
     "reopen.shadow_read",
     "reopen.dual_write",
 )

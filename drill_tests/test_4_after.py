@@ -1,6 +1,6 @@
 """After the rollback: the service is where it was put, and everything else is silent."""
 
-from drill.checks import post
+from drill.checks import faiss_kept, post
 from fixtures.rows import Row, row
 
 
@@ -38,3 +38,9 @@ def test_shadow_silent(drill: Row) -> None:
 def test_backend(drill: Row) -> None:
     """At the end, every instance is healthy and still answers from FAISS only."""
     drill.observe(post.backend)
+
+
+@row("post.faiss", order=48)
+def test_faiss(drill: Row) -> None:
+    """FAISS still holds what it held before anything was written, tenant by tenant; looked at once more at the end."""
+    drill.observe(faiss_kept.faiss)

@@ -1,14 +1,17 @@
 """Before anything is changed: can the rollback be done, and is there something to fall back to."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from drill.checks.faiss_kept import remember
 from drill.checks.silence import short
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import WindowClosed
 from drill.metrics.snapshot import START_TIME
+from drill.primary import IndexFacts
 from drill.record import Evidence, Scalar
 from drill.unfinished import find_unfinished
 from drill.verdict import Verdict
@@ -108,7 +111,8 @@ def faiss(drill: Drill) -> Evidence:
     if drill.primary is None:
         reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
         return Evidence(Verdict.INCONCLUSIVE, reason)
-    facts = [drill.primary.check(tenant) for tenant in drill.config.service.tenants]
+    drill.faiss_before = remember(drill.primary, drill.config.service.tenants)
+    facts = [look.facts for look in drill.faiss_before.values()]
     if not any(fact.dimension for fact in facts):
         listed = sum(fact.documents for fact in facts)
         reason = f"{listed} documents in the manifest; whether a FAISS index holds them cannot be seen from here"
@@ -122,8 +126,22 @@ def faiss(drill: Drill) -> Evidence:
     total = sum(fact.vectors for fact in facts)
     if len(dimensions) > 1:
         return Evidence(Verdict.FAIL, f"indexes of different dimensions {sorted(dimensions)}", detail=detail)
-    reason = f"{len(facts)} tenants, {total} vectors = documents, dimension {dimensions.pop()}"
+    reason = f"{len(facts)} tenants, {total} vectors = documents, dimension {dimensions.pop()}{_oddities(facts)}"
+    if unchecked := [f"{fact.tenant}: {fact.unchecked}" for fact in facts if fact.unchecked]:
+        return Evidence(Verdict.INCONCLUSIVE, f"{reason}; not looked at: {'; '.join(unchecked)}", detail=detail)
     return Evidence(Verdict.PASS, reason, value=total, op=">=", threshold=1, unit=" documents", detail=detail)
+
+
+def _oddities(facts: Sequence[IndexFacts]) -> str:
+    """Say what is odd about the indexes, and no reason to hold a rollback up."""
+    found = [
+        f"warning: {fact.duplicate_ids} documents of {fact.tenant} have the id of another one: FAISS can be fallen "
+        "back to, the purge waits until every id is there once"
+        for fact in facts
+        if fact.duplicate_ids
+    ]
+    found += [f"warning: {fact.tenant}: {fact.warning}" for fact in facts if fact.warning]
+    return "".join(f"; {text}" for text in found)
 
 
 def service(drill: Drill) -> Evidence:

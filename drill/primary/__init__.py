@@ -4,10 +4,10 @@ from pathlib import Path
 
 from drill.errors import UsageError
 from drill.primary.base import Primary
-from drill.primary.facts import IndexFacts
+from drill.primary.facts import IndexFacts, Look
 from drill.primary.faiss_dir import FaissDir
 
-__all__ = ["KINDS", "FaissDir", "IndexFacts", "Primary", "open_primary"]
+__all__ = ["KINDS", "FaissDir", "IndexFacts", "Look", "Primary", "open_primary"]
 
 KINDS = ("faiss-dir", "faiss-idmap", "manifest")
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
-from drill.primary.facts import IndexFacts
+from drill.primary.facts import IndexFacts, Look
 
 
 class Primary(Protocol):
@@ -14,6 +14,12 @@ class Primary(Protocol):
 
     def check(self, tenant: str) -> IndexFacts:
         """Return the facts of ``tenant`` after a check of its files. Raises NoFallback, PrimaryUnreadable."""
+
+    def look(self, tenant: str, wanted: Collection[str] = (), sample: int = 0) -> Look:
+        """Like ``check``, with ``sample`` ids at random and those of ``wanted`` that are there now.
+
+        Raises NoFallback for what is gone or broken, PrimaryUnreadable for what could not be looked at.
+        """
 
     def version(self, tenant: str) -> str:
         """Return a fingerprint that changes with every snapshot. Raises PrimaryUnreadable."""

@@ -17,3 +17,26 @@ class IndexFacts:
     size_bytes: int
     age_s: float
     kind: str
+    duplicate_ids: int = 0
+    """Documents whose id another one has already; 0 for a list above 16 MiB, where only the comparison finds them."""
+    unchecked: str = ""
+    """What of the index could not be looked at, in words; empty: nothing."""
+    warning: str = ""
+    """What is odd about the index, and no reason to call it broken."""
+
+    @property
+    def distinct(self) -> int:
+        """Documents, each id counted once."""
+        return self.documents - self.duplicate_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a tenant: its facts, some of its ids, and which of those that were asked for it holds."""
+
+    facts: IndexFacts
+    version: str
+    """A fingerprint of the files that were looked at."""
+    sample: tuple[str, ...] = ()
+    """Ids at random: all of them if there are no more than were asked for."""
+    found: frozenset[str] = frozenset()

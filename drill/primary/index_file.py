@@ -6,7 +6,10 @@ product nor L2. A flat index goes on with the number of ``float32`` components a
 ``IndexIDMap`` wraps another index and ends with its ids: their number as ``uint64``, then ``int64`` each.
 """
 
+import math
 import struct
+import sys
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +20,8 @@ COUNT = struct.Struct("<Q")
 FLAT = {b"IxFI": "flat (inner product)", b"IxF2": "flat (L2)", b"IxFl": "flat"}
 ID_MAPS = {b"IxMp": "IDMap", b"IxM2": "IDMap2"}
 MAX_DIMENSION = 1 << 20
+LOOKED_AT = 64
+"""Vectors, spread over the whole index, that are looked at: whether they are numbers, and not all zero."""
 
 
 class DamagedIndex(Exception):  # noqa: N818 - a finding, named by its caller
@@ -74,6 +79,28 @@ def _id_map(file: BinaryIO, size: int, outer: IndexHeader, inner: IndexHeader) -
     file.seek(ids * 8, 1)
     _check_end(file, size)
     return IndexFile(outer.vectors, outer.dimension, f"{ID_MAPS[outer.fourcc]}, {FLAT[inner.fourcc]}", start)
+
+
+def useless_vectors(file: BinaryIO, index: IndexFile) -> str:
+    """Look at some vectors of a kind that keeps them as they were; say so if most of them are none, else nothing."""
+    if index.vectors_at is None or not index.vectors:
+        return ""
+    rows = sorted({number * index.vectors // LOOKED_AT for number in range(LOOKED_AT)})
+    bad = sum(not _usable(read_vector(file, index.vectors_at, row, index.dimension)) for row in rows)
+    return f"{bad} of {len(rows)} vectors looked at are all zero or not finite" if 2 * bad > len(rows) else ""
+
+
+def read_vector(file: BinaryIO, start: int, row: int, dimension: int) -> bytes:
+    """Return the vector of ``row``, float32 little endian; ``start`` is where the first one begins."""
+    file.seek(start + row * dimension * 4)
+    return file.read(dimension * 4)
+
+
+def _usable(raw: bytes) -> bool:
+    components = array("f", raw[: len(raw) & ~3])
+    if sys.byteorder == "big":
+        components.byteswap()
+    return any(components) and all(map(math.isfinite, components))
 
 
 def _header(file: BinaryIO) -> IndexHeader:

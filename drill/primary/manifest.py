@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from drill.errors import PrimaryUnreadable
-from drill.primary.facts import IndexFacts
+from drill.primary.docs_file import SMALL_FILE
+from drill.primary.facts import IndexFacts, Look
 from drill.primary.manifest_rows import DamagedManifest, Row, iter_rows
+from drill.primary.survey import Survey
 
 
 class Manifest:
@@ -24,12 +26,18 @@ class Manifest:
 
     def check(self, tenant: str) -> IndexFacts:
         """Return the number of documents and the age of the file. Raises PrimaryUnreadable, also if there are none."""
-        documents = sum(1 for _ in self.inventory(tenant))
-        if not documents:
-            raise PrimaryUnreadable(f"manifest of tenant {tenant!r}: no documents; check [primary] path and the tenant")
+        return self.look(tenant).facts
+
+    def look(self, tenant: str, wanted: Collection[str] = (), sample: int = 0) -> Look:
+        """Like ``check``, with ``sample`` ids at random and those of ``wanted`` that are listed."""
         seen = self._stat(tenant)
+        listed = (key for key, _ in self.inventory(tenant))
+        ids = Survey(listed, wanted, sample, exact=seen.st_size <= SMALL_FILE)
+        if not ids.count:
+            raise PrimaryUnreadable(f"manifest of tenant {tenant!r}: no documents; check [primary] path and the tenant")
         age_s = max(0.0, time.time() - seen.st_mtime)
-        return IndexFacts(tenant, 0, documents, 0, seen.st_size, age_s, "manifest")
+        facts = IndexFacts(tenant, 0, ids.count, 0, seen.st_size, age_s, "manifest", ids.twice)
+        return Look(facts, _version(seen), ids.sample, frozenset(ids.found))
 
     def version(self, tenant: str) -> str:
         """Return a fingerprint of the file that changes whenever it is written. Raises PrimaryUnreadable."""

@@ -64,6 +64,21 @@ def test_steps_and_checks_stand_in_the_order_of_the_runbook_with_their_fields_in
     assert list(entry["purge"]) == ["orphans", "stale", "missing", "purged", "deferred"]
 
 
+def test_a_line_that_was_written_before_a_check_was_added_stays_valid() -> None:
+    """Journals outlive versions; a check that was always there must not be missing, nor any be there twice."""
+    entry: Any = journal_entry(green())
+
+    def without(row: str) -> list[str]:
+        return schema_errors({**entry, "checks": [check for check in entry["checks"] if check["id"] != row]})
+
+    assert without("post.faiss") == []
+    for row in ("preflight.faiss", "post.backend", "reopen.shadow_read", "reopen.dual_write"):
+        assert without(row) != [], row
+    for row in ("post.faiss", "reopen.dual_write"):
+        again = [check for check in entry["checks"] if check["id"] == row]
+        assert schema_errors({**entry, "checks": entry["checks"] + again}) != [], row
+
+
 def test_the_reopen_step_is_the_worst_of_its_rungs() -> None:
     record = green()
     entry: Any = journal_entry(record)

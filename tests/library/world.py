@@ -12,7 +12,7 @@ from drill.http import HttpClient
 from drill.launch import Launch, Options, launch
 from drill.metrics.snapshot import START_TIME, Key, Snapshot
 from drill.observation import Reading, Window, open_window
-from drill.primary import FaissDir, IndexFacts
+from drill.primary import FaissDir, IndexFacts, Look
 from drill.probe import Prober, ProbeResult
 
 A, B = "http://a:1", "http://b:2"
@@ -182,6 +182,13 @@ class Inventory:
     def check(self, tenant: str) -> IndexFacts:
         count = len(self.ids[tenant])
         return IndexFacts(tenant, count, count, self.dimension, 1, 1.0, "flat")
+
+    def look(self, tenant: str, wanted: Collection[str] = (), sample: int = 0) -> Look:
+        ids = self.ids.get(tenant, set())
+        return Look(self.check(tenant), self.version(tenant), tuple(sorted(ids)[:sample]), frozenset(wanted) & ids)
+
+    def version(self, tenant: str) -> str:
+        return str(sorted(self.ids.get(tenant, set())))
 
     def sample_texts(self, tenant: str, count: int) -> list[str]:
         return [f"text of {name}" for name in sorted(self.ids.get(tenant, set()))][:count]

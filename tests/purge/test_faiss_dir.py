@@ -16,14 +16,15 @@ import pytest
 
 from drill.content_hash import content_hash
 from drill.errors import NoFallback, PrimaryUnreadable
-from drill.primary import FaissDir, faiss_dir
+from drill.primary import FaissDir, faiss_dir, snapshot
 from tests.purge.world import DIMENSION, documents, vectors
 
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage that a test made does not heal."""
-    monkeypatch.setattr(faiss_dir, "RETRY_PAUSES_S", (0.001,))
+    monkeypatch.setattr(snapshot, "RETRY_PAUSES_S", (0.001,))
+    monkeypatch.setattr(snapshot, "STILL_S", 0.0)
 
 
 def write(root: Path, index: Any, held: object, tenant: str = "a") -> Path:
@@ -171,7 +172,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "not trained": (patch(32, b"\x00"), "is not trained"),
     "document missing": (docs(listed(4)), "4 documents but 5 vectors"),
     "document too many": (docs(listed(6)), "6 documents but 5 vectors"),
-    "id twice": (docs([*listed(4), listed(1)[0]]), "an id twice (1 times)"),
     "id empty": (docs([*listed(4), {"id": "", "text": "x"}]), "no id (a non-empty string) in row 4"),
     "id a number": (docs([*listed(4), {"id": 7, "text": "x"}]), "no id (a non-empty string) in row 4"),
     "not an object": (docs([*listed(4), "d5"]), "something other than an object in row 4"),
@@ -214,11 +214,59 @@ def test_a_tenant_without_directory_is_no_fallback(tmp_path: Path, tenant: str) 
 
 
 def test_a_missing_directory_is_no_fallback(tmp_path: Path) -> None:
-    """Named by its last part."""
-    with pytest.raises(NoFallback, match="'gone': not found"):
+    """The path that was looked at is shown, and how to say another."""
+    with pytest.raises(NoFallback, match=f"'{tmp_path}/gone': not found; set .primary. path"):
         FaissDir(tmp_path / "gone").check("a")
-    with pytest.raises(NoFallback, match="'gone': not found"):
+    with pytest.raises(NoFallback, match="/gone': not found"):
         FaissDir(tmp_path / "gone").tenants()
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "said"),
+    [
+        (["Acme"], "acme", "there is 'Acme';"),
+        (["acme_corp"], "acme-corp", "there is 'acme_corp';"),
+        (["tenant-acme", "other"], "acme", "there is 'tenant-acme';"),
+        (["one", "two"], "three", "there is 'one', 'two';"),
+        ([f"t{number}" for number in range(9)], "x", "'t4' and 4 more;"),
+        ([], "acme", "it holds no directory;"),
+    ],
+)
+def test_a_tenant_that_is_written_otherwise_is_refused_and_named(
+    tmp_path: Path, there: list[str], wanted: str, said: str
+) -> None:
+    """Nothing is guessed: the directories that are there are shown, and where they were looked for."""
+    for name in there:
+        write(tmp_path, flat(2), listed(2), name)
+    with pytest.raises(NoFallback, match=r"check .service. tenants") as caught:
+        FaissDir(tmp_path).check(wanted)
+    assert said in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_an_index_without_a_directory_for_its_tenant_is_named(tmp_path: Path) -> None:
+    """The path is the tenant's own directory."""
+    write(tmp_path, flat(2), listed(2))
+    with pytest.raises(NoFallback, match="lies in that directory itself"):
+        FaissDir(tmp_path / "a").check("default")
+
+
+def test_a_pickle_in_place_of_documents_is_named_and_not_read(tmp_path: Path) -> None:
+    """LangChain's layout."""
+    folder = write(tmp_path, flat(2), listed(2))
+    (folder / "docs.json").rename(folder / "index.pkl")
+    with pytest.raises(NoFallback, match=r"docs\.json is missing; index\.pkl is there instead: this is LangChain's"):
+        FaissDir(tmp_path).check("a")
+
+
+def test_documents_that_stand_twice_are_counted_and_can_be_looked_up(tmp_path: Path) -> None:
+    """What a service appends instead of updating is no damage; the last text is the newest."""
+    write(tmp_path, flat(6), [*listed(5), {"id": "d1", "text": "newer"}])
+    primary = FaissDir(tmp_path)
+    facts = primary.check("a")
+    assert (facts.documents, facts.duplicate_ids, facts.distinct) == (6, 1, 5)
+    assert primary.lookup("a", ["d1"]) == {"d1": content_hash("newer")}
+    assert len(list(primary.inventory("a"))) == 6
 
 
 @pytest.mark.parametrize("kind", [faiss.IndexIDMap, faiss.IndexIDMap2])
@@ -250,7 +298,7 @@ def test_a_snapshot_that_is_being_written_is_waited_for(tmp_path: Path, monkeypa
     def finish(_: float) -> None:
         (folder / "docs.json").write_text(json.dumps(listed(6)))
 
-    monkeypatch.setattr("drill.primary.faiss_dir.time.sleep", finish)
+    monkeypatch.setattr("drill.primary.snapshot.time.sleep", finish)
     assert FaissDir(tmp_path).check("a").documents == 6
 
 
@@ -334,7 +382,7 @@ def test_streaming_a_large_file_takes_little_memory(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(faiss_dir, "SMALL_FILE", -1)
     held = [{"id": f"d{number}", "text": f"{number} " * 30, "meta": {}} for number in range(50_000)]
     index = faiss.IndexFlatIP(1)
-    index.add(np.zeros((50_000, 1), "f4"))
+    index.add(np.ones((50_000, 1), "f4"))
     write(tmp_path, index, held)
     del held
     tracemalloc.start()

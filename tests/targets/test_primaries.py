@@ -17,7 +17,7 @@ from drill.config import Config, Service
 from drill.config import Primary as Settings
 from drill.config_load import load_config
 from drill.errors import NoFallback, PrimaryUnreadable, UsageError
-from drill.primary import Primary, faiss_dir, open_primary
+from drill.primary import Primary, open_primary, snapshot
 from drill.verdict import Verdict
 
 Document = dict[str, Any]
@@ -28,7 +28,8 @@ WHOLE = {key: value.lower() for key, value in HELD.items()}
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Damage that a test made does not heal."""
-    monkeypatch.setattr(faiss_dir, "RETRY_PAUSES_S", (0.001,))
+    monkeypatch.setattr(snapshot, "RETRY_PAUSES_S", (0.001,))
+    monkeypatch.setattr(snapshot, "STILL_S", 0.0)
 
 
 def rows(tenant: str = "") -> list[Document]:

@@ -79,6 +79,16 @@ def _refused(why: str) -> Expected:
     return Expected({"preflight.faiss": FAIL}, why, also, result="refused")
 
 
+def _shrunk(why: str) -> Expected:
+    also = {
+        **_because("it may be late enough to meet the new snapshot", "smoke.search", "smoke.chat"),
+        "post.endpoints": "it may be asked while the snapshot is taken over",
+        "purge_delta": "it may compare after the loss",
+        "disable_dual_write": "what is new in FAISS since the reload may be what the target had before",
+    }
+    return Expected({"post.faiss": FAIL}, why, also, instance=0, result="failure")
+
+
 def _no_boot(why: str) -> Expected:
     red = dict.fromkeys(STEPS, FAIL)
     also = {**_because(PUT_BACK, *EVERYTHING), "preflight.service": "it is down already"}
@@ -252,6 +262,11 @@ ROLLBACK: dict[str, Expected] = {
     "faiss_emptied": _refused("there is nothing to fall back to"),
     "faiss_truncated": _refused("the index cannot be read"),
     "faiss_mismatch": _refused("vectors and documents differ in number"),
+    "faiss_lists_lost": _refused("an index without its lists answers nothing"),
+    "faiss_snapshot_shrinks": _shrunk("two documents answer every search with a list"),
+    "faiss_documents_swapped": _shrunk("as many documents as before, and none of those that were there"),
+    "faiss_one_tenant_lost": _shrunk("one tenant's loss is not made up for by the others"),
+    "faiss_vectors_zeroed": _shrunk("vectors that are all zero find nothing in particular"),
     # the incident itself
     "target_slow": Expected({}, "a slow target is why one rolls back: it is no fault after that", result=GREEN),
     "target_failing": Expected({}, "a failing target is why one rolls back", result=GREEN),

@@ -1,0 +1,153 @@
+"""Does FAISS still hold at the end what it held at the beginning: count, known documents, one tenant at a time.
+
+Searches cannot tell: an index of two documents answers every query with a list. So the files are looked at, before
+anything is written and again at the end, and documents that were there are asked for by their ids.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from drill.config import Primary as Settings
+from drill.context import Drill
+from drill.errors import CannotMeasure, DrillError, NoFallback
+from drill.observation import Window
+from drill.primary import Look, Primary
+from drill.record import Evidence, Scalar
+from drill.verdict import Verdict, worst
+
+SAMPLE, SAMPLES = 1_000, 100_000
+"""Known documents that are asked for again, of a tenant and of all together at most."""
+FEWEST = 50
+"""Known documents of a tenant, however many tenants there are."""
+SHOWN = 4
+"""Tenants that are spelled out in a reason; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of one tenant. Of a tenant that could not be compared, ``now`` and ``gone`` are 0."""
+
+    verdict: Verdict
+    text: str
+    tenant: str
+    before: int = 0
+    now: int = 0
+    asked: int = 0
+    gone: int = 0
+    detail: dict[str, Scalar] = field(default_factory=dict)
+
+
+def remember(primary: Primary, tenants: Sequence[str]) -> dict[str, Look]:
+    """Return every tenant as it is now, with documents to ask for later. Raises NoFallback, PrimaryUnreadable."""
+    size = max(FEWEST, min(SAMPLE, SAMPLES // len(tenants)))
+    return {tenant: primary.look(tenant, sample=size) for tenant in tenants}
+
+
+def faiss(drill: Drill, _window: Window) -> Evidence:
+    """Judge every tenant against what was remembered before anything was written."""
+    return _judge(drill)
+
+
+def faiss_again(drill: Drill) -> Evidence | None:
+    """Judge once more at the end of the drill; ``None`` where no file has changed since."""
+    primary = drill.primary
+    if primary is None or not drill.faiss_versions:
+        return None
+    try:
+        if all(primary.version(tenant) == seen for tenant, seen in drill.faiss_versions.items()):
+            return None
+    except DrillError:
+        pass  # what is wrong is found, and waited for, by looking
+    return _judge(drill)
+
+
+def _judge(drill: Drill) -> Evidence:
+    if drill.primary is None:
+        reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
+        return Evidence(Verdict.NOT_RUN, reason)
+    settings = drill.config.primary
+    found = [_kept(drill, drill.primary, tenant) for tenant in drill.config.service.tenants]
+    return _together(found, settings)
+
+
+def _kept(drill: Drill, primary: Primary, tenant: str) -> Kept:
+    before = drill.faiss_before.get(tenant)
+    try:
+        now = primary.look(tenant, before.sample if before else ())
+    except NoFallback as lost:
+        return Kept(Verdict.FAIL, str(lost), tenant, before.facts.distinct if before else 0)
+    except CannotMeasure as problem:
+        return Kept(Verdict.INCONCLUSIVE, str(problem), tenant, before.facts.distinct if before else 0)
+    drill.faiss_versions[tenant] = now.version
+    if before is None or not before.sample:
+        return Kept(Verdict.INCONCLUSIVE, f"{tenant}: not looked at before, nothing to compare with", tenant)
+    return compared(tenant, before, now, drill.config.primary)
+
+
+def compared(tenant: str, before: Look, now: Look, settings: Settings) -> Kept:
+    """Judge one tenant by two looks at it."""
+    asked, gone = len(before.sample), len(set(before.sample) - now.found)
+    verdict, text = _verdict(before, now, gone, settings)
+    old, new = before.facts, now.facts
+    detail: dict[str, Scalar] = {
+        f"{tenant}: documents before": old.distinct,
+        f"{tenant}: documents now": new.distinct,
+        f"{tenant}: known documents gone": f"{gone} of {asked}",
+        f"{tenant}: age s": round(new.age_s, 1),
+        f"{tenant}: snapshot": "replaced" if now.version != before.version else "the same",
+    }
+    return Kept(verdict, f"{tenant}: {text}", tenant, old.distinct, new.distinct, asked, gone, detail)
+
+
+def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Verdict, str]:
+    old, new, asked = before.facts, now.facts, len(before.sample)
+    fallen, allowed = old.distinct - new.distinct, may_go(old.distinct, settings)
+    if new.dimension != old.dimension:
+        return Verdict.FAIL, f"dimension {new.dimension}, {old.dimension} at the beginning"
+    if fallen > allowed:
+        return Verdict.FAIL, f"{new.distinct} documents, {old.distinct} at the beginning; {allowed} may have gone"
+    if 2 * gone > asked or _at_least(gone, asked, old.distinct) > allowed:
+        return Verdict.FAIL, f"{gone} of {asked} known documents are gone; {allowed} of {old.distinct} may have gone"
+    if fallen > 0 or gone:
+        seen = f"{max(fallen, 0)} documents fewer than at the beginning, {gone} of {asked} known ones are gone"
+        if settings.expect_deletes:
+            return Verdict.PASS, f"{seen}, as users delete"
+        return Verdict.INCONCLUSIVE, f"{seen}; if users delete documents, say so: [primary] expect_deletes = true"
+    if new.unchecked:
+        return Verdict.INCONCLUSIVE, f"not looked at: {new.unchecked}"
+    if not new.dimension:
+        return Verdict.INCONCLUSIVE, "all are listed; whether an index holds them cannot be seen from here"
+    return Verdict.PASS, f"{new.distinct} documents"
+
+
+def may_go(documents: int, settings: Settings) -> int:
+    """Return how many of ``documents`` users may have deleted."""
+    return max(settings.max_fall_documents, int(settings.max_fall * documents))
+
+
+def _at_least(gone: int, asked: int, documents: int) -> float:
+    """Return how many of ``documents`` are gone at least, if ``gone`` of ``asked`` random ones are."""
+    from drill.stats import rate_bounds  # not before the flags are on the disk
+
+    return gone if asked >= documents else rate_bounds(gone, asked)[0] * documents
+
+
+def _together(found: Sequence[Kept], settings: Settings) -> Evidence:
+    final = worst(one.verdict for one in found)
+    whole = all(one.now for one in found)
+    before, now = (sum(numbers) for numbers in zip(*((one.before, one.now) for one in found), strict=True))
+    allowed, asked = may_go(before, settings), sum(one.asked for one in found)
+    detail = {name: value for one in found for name, value in one.detail.items()}
+    seen = Evidence(Verdict.NOT_RUN, "", now, ">=", max(0, before - allowed), asked, unit=" documents", detail=detail)
+    if final is not Verdict.FAIL and whole and before - now > allowed:
+        return seen.judged(Verdict.FAIL, f"{now} documents of all tenants, {before} at the beginning")
+    said = _spelled_out(one.text for one in found if one.verdict is final)
+    if final is not Verdict.PASS:
+        return seen.judged(final, said)
+    return seen.judged(Verdict.PASS, f"{said}; {asked} known ones asked for: {sum(one.gone for one in found)} gone")
+
+
+def _spelled_out(texts: Iterable[str]) -> str:
+    listed = list(texts)
+    more = f"; and {len(listed) - SHOWN} tenants more" if len(listed) > SHOWN else ""
+    return "; ".join(listed[:SHOWN]) + more

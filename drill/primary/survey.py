@@ -1,0 +1,51 @@
+"""Going through all ids once, in memory that does not grow with their number."""
+
+from collections.abc import Collection, Iterable
+from heapq import heappush, heapreplace
+
+
+class Survey:
+    """Counts ids, keeps a random sample of them, and finds those that are wanted."""
+
+    def __init__(self, ids: Iterable[str], wanted: Collection[str] = (), sample: int = 0, *, exact: bool) -> None:
+        """Go through ``ids``; keep ``sample`` of them. ``exact``: count what comes twice, by holding them all."""
+        self._wanted = frozenset(wanted)
+        self._size = sample
+        self._seen: set[str] | None = set() if exact else None
+        self._lowest: list[tuple[int, str]] = []
+        self._held: set[str] = set()
+        self.count = 0
+        self.found: set[str] = set()
+        for identifier in ids:
+            self._see(identifier)
+
+    def _see(self, identifier: str) -> None:
+        self.count += 1
+        if identifier in self._wanted:
+            self.found.add(identifier)
+        if self._seen is not None:
+            self._seen.add(identifier)
+        self._consider(identifier)
+
+    @property
+    def twice(self) -> int:
+        """How many ids came again; 0 if they are not counted."""
+        return 0 if self._seen is None else self.count - len(self._seen)
+
+    @property
+    def sample(self) -> tuple[str, ...]:
+        """The ids whose hash is lowest: a random choice, since Python seeds the hash of texts anew in each process."""
+        return tuple(identifier for _, identifier in self._lowest)
+
+    def _consider(self, identifier: str) -> None:
+        mark = -hash(identifier)  # the highest hash first: it is the next to go
+        if len(self._lowest) >= self._size:
+            if not self._lowest or mark <= self._lowest[0][0] or identifier in self._held:
+                return
+            _, gone = heapreplace(self._lowest, (mark, identifier))
+            self._held.remove(gone)
+        elif identifier in self._held:
+            return
+        else:
+            heappush(self._lowest, (mark, identifier))
+        self._held.add(identifier)

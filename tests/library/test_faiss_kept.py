@@ -1,0 +1,318 @@
+"""Whether FAISS still holds at the end what it held at the beginning, on indexes that the real library wrote."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from drill.checks import faiss_kept, preflight
+from drill.context import Drill
+from drill.finish import _look_once_more
+from drill.primary import FaissDir, snapshot
+from drill.primary.manifest import Manifest
+from drill.record import Evidence
+from drill.verdict import Verdict
+from tests.library.world import make_drill, served
+
+DIMENSION = 4
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test broke stays broken."""
+    monkeypatch.setattr(snapshot, "RETRY_PAUSES_S", (0.001,))
+    monkeypatch.setattr(snapshot, "STILL_S", 0.0)
+
+
+def write(root: Path, tenant: str, ids: Iterable[str], dimension: int = DIMENSION, fill: float | None = None) -> Path:
+    """Replace a tenant's snapshot by one of these documents, as a service does: each file by rename."""
+    folder, names = root / tenant, list(ids)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = np.random.default_rng(1).random((len(names), dimension), dtype=np.float32) + 0.1
+    if fill is not None:
+        rows[:] = fill
+    index = faiss.IndexFlatIP(dimension)
+    index.add(rows)
+    faiss.write_index(index, str(folder / "new"))
+    (folder / "new-docs").write_text(json.dumps([{"id": name, "text": f"text of {name}"} for name in names]))
+    (folder / "new").replace(folder / "index.faiss")
+    (folder / "new-docs").replace(folder / "docs.json")
+    return folder
+
+
+def names(count: int, first: int = 0) -> list[str]:
+    return [f"d{number}" for number in range(first, first + count)]
+
+
+def begun(folder: Path, held: dict[str, list[str]], *, primary: str = "") -> Drill:
+    """Return a drill whose preflight has looked at FAISS."""
+    for tenant, ids in held.items():
+        write(folder / "faiss", tenant, ids)
+    toml = f"[service]\ntenants = {json.dumps(list(held))}\n[primary]\npath = 'faiss'\n{primary}"
+    drill = make_drill(folder, toml=toml)
+    assert preflight.faiss(drill).verdict is Verdict.PASS
+    return drill
+
+
+def judged(drill: Drill) -> Evidence:
+    return faiss_kept.faiss(drill, served())
+
+
+def test_the_same_snapshot_passes_and_says_how_many_known_documents_were_asked_for(tmp_path: Path) -> None:
+    evidence = judged(begun(tmp_path, {"a": names(550)}))
+    assert (evidence.verdict, evidence.value, evidence.threshold, evidence.samples) == (Verdict.PASS, 550, 540, 550)
+    assert "550 known ones asked for: 0 gone" in evidence.reason
+
+
+def test_growth_passes(tmp_path: Path) -> None:
+    """Users write: new documents are no loss."""
+    drill = begun(tmp_path, {"a": names(50)})
+    write(tmp_path / "faiss", "a", names(80))
+    evidence = judged(drill)
+    assert (evidence.verdict, evidence.value) == (Verdict.PASS, 80)
+    assert evidence.detail["a: snapshot"] == "replaced"
+
+
+def test_550_documents_that_become_two_fail(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(550)})
+    write(tmp_path / "faiss", "a", names(2))
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert "a: 2 documents, 550 at the beginning; 10 may have gone" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"),
+    [
+        (550, 540, Verdict.INCONCLUSIVE),
+        (550, 539, Verdict.FAIL),
+        (3000, 2970, Verdict.INCONCLUSIVE),
+        (3000, 2969, Verdict.FAIL),
+        (12, 7, Verdict.INCONCLUSIVE),
+        (12, 5, Verdict.FAIL),  # within ten, but most of what was known is gone
+    ],
+)
+def test_a_fall_within_the_bound_is_named_and_beyond_it_fails(
+    tmp_path: Path, before: int, now: int, verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(before)})
+    write(tmp_path / "faiss", "a", names(now))
+    evidence = judged(drill)
+    assert evidence.verdict is verdict
+    assert (f"{before - now} documents fewer" in evidence.reason) == (verdict is Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(("now", "verdict"), [(540, Verdict.PASS), (539, Verdict.FAIL)])
+def test_where_users_delete_a_fall_within_the_bound_passes(tmp_path: Path, now: int, verdict: Verdict) -> None:
+    """``expect_deletes`` explains a small fall, and no large one."""
+    drill = begun(tmp_path, {"a": names(550)}, primary="expect_deletes = true\n")
+    write(tmp_path / "faiss", "a", names(now))
+    assert judged(drill).verdict is verdict
+
+
+def test_the_bounds_can_be_set(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(100)}, primary="expect_deletes = true\nmax_fall = 0.3\n")
+    write(tmp_path / "faiss", "a", names(71))
+    assert judged(drill).verdict is Verdict.PASS
+
+
+def test_as_many_documents_with_other_ids_fail(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    write(tmp_path / "faiss", "a", names(100, first=1000))
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert "100 of 100 known documents are gone" in evidence.reason
+
+
+@pytest.mark.parametrize(("gone", "verdict"), [(10, Verdict.INCONCLUSIVE), (11, Verdict.FAIL)])
+def test_new_documents_do_not_make_up_for_known_ones(tmp_path: Path, gone: int, verdict: Verdict) -> None:
+    """The count alone would be content: as many were added as are gone."""
+    drill = begun(tmp_path, {"a": names(500)})
+    write(tmp_path / "faiss", "a", names(500, first=gone))
+    assert judged(drill).verdict is verdict
+
+
+def test_of_a_large_tenant_a_random_sample_tells_how_many_are_gone_at_least(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faiss_kept, "SAMPLE", 200)
+    drill = begun(tmp_path, {"a": names(4000)})
+    assert len(drill.faiss_before["a"].sample) == 200
+    write(tmp_path / "faiss", "a", names(4000, first=1000))  # a quarter was exchanged, one in a hundred may go
+    assert judged(drill).verdict is Verdict.FAIL
+
+
+def test_a_total_does_not_hide_the_loss_of_one_tenant(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(100), "b": names(100)})
+    write(tmp_path / "faiss", "a", names(300))
+    write(tmp_path / "faiss", "b", names(40))
+    evidence = judged(drill)
+    assert (evidence.verdict, evidence.value) == (Verdict.FAIL, 340)
+    assert evidence.reason.startswith("b: 40 documents, 100 at the beginning")
+
+
+def test_small_losses_of_many_tenants_add_up(tmp_path: Path) -> None:
+    """Ten of each tenant may have gone, and not of all of them."""
+    held = {f"t{number}": names(60) for number in range(6)}
+    drill = begun(tmp_path, held, primary="expect_deletes = true\n")
+    for tenant in held:
+        write(tmp_path / "faiss", tenant, names(55))
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert "330 documents of all tenants, 360 at the beginning" in evidence.reason
+
+
+def test_another_dimension_fails(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(50)})
+    write(tmp_path / "faiss", "a", names(50), dimension=8)
+    assert "dimension 8, 4 at the beginning" in judged(drill).reason
+    assert judged(drill).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("fill", [0.0, float("nan"), float("inf")])
+def test_vectors_that_are_none_fail(tmp_path: Path, fill: float) -> None:
+    """Counts and ids stay, and nothing can be found."""
+    drill = begun(tmp_path, {"a": names(50)})
+    write(tmp_path / "faiss", "a", names(50), fill=fill)
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert "50 of 50 vectors looked at are all zero or not finite" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("index.faiss", b"IxFI", "cut off"),
+        ("index.faiss", None, "index.faiss is missing"),
+        ("docs.json", b"[]", "0 documents but 50 vectors"),
+        ("docs.json", None, "docs.json is missing"),
+    ],
+)
+def test_a_snapshot_that_breaks_later_fails_and_refuses_nothing(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    """The flags are written by then: it is a finding, and no refusal."""
+    drill = begun(tmp_path, {"a": names(50)})
+    path = tmp_path / "faiss" / "a" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert said in evidence.reason
+    assert not drill.record.refused
+
+
+def test_a_snapshot_that_is_written_to_all_the_time_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be looked at is unproven, not bad."""
+    drill = begun(tmp_path, {"a": names(50)})
+    monkeypatch.setattr(snapshot, "STILL_S", 3600.0)
+    monkeypatch.setattr(snapshot, "WRITING_S", 0.0)
+    (tmp_path / "faiss" / "a" / "index.faiss").write_bytes(b"IxFI")
+    assert judged(drill).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_directory_that_is_swapped_by_a_symlink_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment there is none."""
+    drill = begun(tmp_path, {"a": names(50)})
+    live, moved = tmp_path / "faiss" / "a", tmp_path / "generations" / "2"
+    moved.parent.mkdir()
+    live.rename(moved)
+
+    def come_back(_: float) -> None:
+        if not live.exists():
+            live.symlink_to(moved)
+
+    monkeypatch.setattr("drill.primary.snapshot.time.sleep", come_back)
+    assert judged(drill).verdict is Verdict.PASS
+
+
+def test_without_a_look_at_the_beginning_nothing_is_proven(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(50)})
+    drill.faiss_before = {}
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "nothing to compare with" in evidence.reason
+
+
+def test_a_list_of_documents_alone_proves_no_index(tmp_path: Path) -> None:
+    """A manifest that stays as it is is unproven, one that shrinks is a loss."""
+    drill = begun(tmp_path, {"a": names(50)})
+    lines = [json.dumps({"id": name, "tenant": "a", "content_hash": "0"}) + "\n" for name in names(50)]
+
+    def listed(count: int) -> Evidence:
+        held = "".join(lines[:count]) + json.dumps({"documents": count}) + "\n"
+        (tmp_path / "held.ndjson").write_text(held)
+        return judged(drill)
+
+    drill.__dict__["primary"] = primary = Manifest(tmp_path / "held.ndjson")
+    listed(50)
+    drill.faiss_before = faiss_kept.remember(primary, ["a"])
+    assert listed(50).verdict is Verdict.INCONCLUSIVE
+    assert listed(2).verdict is Verdict.FAIL
+
+
+def test_a_document_that_stands_twice_warns_and_holds_no_rollback_up(tmp_path: Path) -> None:
+    """A service that appends instead of updating: its purge waits, its rollback does not."""
+    write(tmp_path / "faiss", "default", [*names(20), "d3", "d3"])
+    drill = make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n")
+    evidence = preflight.faiss(drill)
+    assert evidence.verdict is Verdict.PASS
+    assert "warning: 2 documents of default have the id of another one" in evidence.reason
+    assert drill.faiss_before["default"].facts.duplicate_ids == 2
+    write(tmp_path / "faiss", "default", names(20))
+    assert judged(drill).verdict is Verdict.PASS, "duplicates that go are no loss"
+
+
+def test_a_loss_after_the_row_is_found_at_the_end_of_the_drill(tmp_path: Path) -> None:
+    """A green row turns red; where no file has changed, nothing is read again."""
+    drill = begun(tmp_path, {"a": names(100)})
+    entry = drill.record.entries["post.faiss"]
+
+    def at_the_end() -> Verdict:
+        _look_once_more(drill)
+        return entry.evidence.verdict
+
+    assert at_the_end() is Verdict.NOT_RUN, "what was not judged is not judged at the end either"
+    entry.evidence = judged(drill)
+    assert faiss_kept.faiss_again(drill) is None
+    assert at_the_end() is Verdict.PASS
+    write(tmp_path / "faiss", "a", names(3))
+    assert at_the_end() is Verdict.FAIL
+    assert entry.evidence.reason.startswith("at the end of the drill: a: 3 documents")
+    write(tmp_path / "faiss", "a", names(100))
+    assert at_the_end() is Verdict.FAIL, "a verdict only gets worse"
+
+
+def test_a_tenant_that_is_gone_at_the_end_of_the_drill_is_found(tmp_path: Path) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    entry = drill.record.entries["post.faiss"]
+    entry.evidence = judged(drill)
+    (tmp_path / "faiss" / "a").rename(tmp_path / "elsewhere")
+    _look_once_more(drill)
+    assert entry.evidence.verdict is Verdict.FAIL
+
+
+def test_without_a_primary_the_row_is_not_required(tmp_path: Path) -> None:
+    drill = make_drill(tmp_path)
+    assert judged(drill).verdict is Verdict.NOT_RUN
+    assert not drill.record.entries["post.faiss"].required
+    (tmp_path / "other").mkdir()
+    assert begun(tmp_path / "other", {"a": names(5)}).record.entries["post.faiss"].required
+
+
+def test_a_sample_is_random_and_whole_where_the_tenant_is_small(tmp_path: Path) -> None:
+    write(tmp_path, "a", names(3000))
+    primary = FaissDir(tmp_path)
+    some = primary.look("a", sample=100).sample
+    assert len(set(some)) == 100
+    assert {int(name[1:]) // 1000 for name in some} == {0, 1, 2}, "from everywhere"
+    assert set(primary.look("a", sample=5000).sample) == set(names(3000))
+    assert primary.look("a", ["d7", "nobody"]).found == {"d7"}
+    write(tmp_path, "a", ["d1", "d1", "d2", "d1"])
+    assert sorted(primary.look("a", sample=3).sample) == ["d1", "d2"]
