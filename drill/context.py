@@ -150,10 +150,12 @@ class Drill:
     def prometheus(self) -> "PrometheusClient":
         """The Prometheus server that keeps metrics and alerts; made only where one is configured."""
         from drill.metrics.prometheus import PrometheusClient
+        from drill.token import sendable, unauthorized
 
         metrics, ca_file = self.config.metrics, self.config.service.ca_file
-        token = self.secret(metrics.bearer_token_env)
-        return PrometheusClient(metrics.prometheus_url, token=token, ca_file=ca_file)
+        name, token = metrics.bearer_token_env, self.secret(metrics.bearer_token_env)
+        what = unauthorized("[metrics] bearer_token_env", name, token)
+        return PrometheusClient(metrics.prometheus_url, token=sendable(token), ca_file=ca_file, unauthorized=what)
 
     @cached_property
     def alertmanager(self) -> "Alertmanager | None":
@@ -335,10 +337,15 @@ class Drill:
 
     def _new_client(self, max_bytes: int | None = None) -> "HttpClient":
         from drill.http import MAX_BODY_BYTES, HttpClient
+        from drill.token import sendable, unauthorized
 
         service = self.config.service
+        name = service.auth_token_env
         return HttpClient(
-            token=self.secret(service.auth_token_env), ca_file=service.ca_file, max_bytes=max_bytes or MAX_BODY_BYTES
+            token=sendable(self.secret(name)),
+            ca_file=service.ca_file,
+            max_bytes=max_bytes or MAX_BODY_BYTES,
+            unauthorized=unauthorized("[service] auth_token_env", name, self.secret(name)),
         )
 
     def _last_words(self, said: bytes) -> str:

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
+    from drill.transport import Wire
+
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_KIND = 80
 """Characters of a content type that are shown."""
 SLOW_S = 1.0
 """What gave no answer for longer than this would only keep the next request waiting as long."""
 USER_AGENT = "rollback-drill"
+BROKEN_OFF = "connection broken off"
+"""How errors begin that tell of a connection which was there."""
 
 _TALKATIVE = ("httpx", "httpcore")
 """Loggers that at DEBUG repeat the headers of answers, cookies and banners among them."""
@@ -37,6 +41,10 @@ class Reply:
     error: str = ""
     waited_s: float = 0.0
     """How long the whole exchange took, connecting included."""
+    hint: str = ""
+    """What to do about this answer, where that is known."""
+    tls: bool = False
+    """Whether there was no answer because of TLS: certificate, version, client certificate, or none spoken."""
 
     @property
     def ok(self) -> bool:
@@ -50,7 +58,7 @@ class Reply:
 
     def json(self) -> Any:
         """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it."""
-        if not self.ok or "json" not in self.content_type:
+        if not self.ok or "json" not in self.content_type.lower():
             return None
         try:
             return json.loads(self.body)
@@ -62,7 +70,11 @@ class Reply:
         if self.error:
             return self.error
         kind = self.content_type.split(";")[0][:MAX_KIND] or "no content type"
-        return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)"
+        return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)" + (f": {self.hint}" if self.hint else "")
+
+    def brief(self) -> str:
+        """Say it so that many answers of one kind are the same: the status alone, or why there was none."""
+        return self.error or f"HTTP {self.status}"
 
 
 class HttpClient:
@@ -76,8 +88,12 @@ class HttpClient:
         timeout_s: float = 5.0,
         connections: int = 64,
         max_bytes: int = MAX_BODY_BYTES,
+        unauthorized: str = "",
     ) -> None:
-        """``timeout_s`` bounds a whole exchange, connecting included; ``max_bytes`` the body of an answer."""
+        """``timeout_s`` bounds a whole exchange, connecting included; ``max_bytes`` the body of an answer.
+
+        ``unauthorized`` is what to do about a 401 or 403.
+        """
         import ssl
 
         import httpx
@@ -88,6 +104,7 @@ class HttpClient:
             logging.getLogger(name).setLevel(logging.WARNING)
         self.timeout_s = timeout_s
         self._max_bytes = max_bytes
+        self._unauthorized = unauthorized
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if token:
@@ -111,6 +128,7 @@ class HttpClient:
         """Do one exchange and never raise for what the other side does."""
         from httpx import Timeout
 
+        from drill.tls import refused_in_http
         from drill.transport import Wire, on
 
         began = time.monotonic()
@@ -125,11 +143,14 @@ class HttpClient:
             ):
                 body, error = _read(response, self._max_bytes)
         except Exception as problem:  # noqa: BLE001 - whatever the other side does, it is no more than "no answer"
-            now = time.monotonic()
-            return Reply(0, "", b"", now - (wire.sent or began), _explain(problem), now - began)
-        kind = response.headers.get("content-type", "")
+            now, said = time.monotonic(), _of_tls(problem, wire)
+            error = said or _explain(problem)
+            return Reply(0, "", b"", now - (wire.sent or began), error, now - began, tls=bool(said))
+        status, kind = response.status_code, response.headers.get("content-type", "")
         latency_s = (wire.received or time.monotonic()) - (wire.sent or began)
-        return Reply(response.status_code, kind, body, latency_s, error, time.monotonic() - began)
+        said = refused_in_http(status, body)
+        hint = self._unauthorized if status in {401, 403} else said
+        return Reply(status, kind, body, latency_s, error, time.monotonic() - began, hint, bool(said))
 
     def close(self) -> None:
         """Close all connections."""
@@ -150,10 +171,17 @@ def _read(response: "httpx.Response", max_bytes: int) -> tuple[bytes, str]:
     return b"".join(parts), ""
 
 
+def _of_tls(problem: Exception, wire: "Wire") -> str:
+    """Return what was wrong with TLS; empty if nothing was."""
+    from drill.tls import SPEAKS_TLS, explain
+
+    plain = wire.first[:1] in {b"\x15", b"\x16"} and wire.first[1:2] == b"\x03"  # a TLS record where HTTP is expected
+    return f"not HTTP: {SPEAKS_TLS}" if plain else explain(problem)
+
+
 def _explain(problem: Exception) -> str:
     """Say in a few words why there was no answer; never in those of the exception, which may quote anything."""
     import socket
-    import ssl
 
     names = {
         "ConnectTimeout": "no connection in time",
@@ -161,15 +189,11 @@ def _explain(problem: Exception) -> str:
         "WriteTimeout": "request not taken in time",
         "PoolTimeout": "too many requests without an answer",
         "ConnectError": "connection refused or unreachable",
-        "ReadError": "connection broken off",
-        "WriteError": "connection broken off",
-        "RemoteProtocolError": "connection broken off or not HTTP",
+        "ReadError": BROKEN_OFF,
+        "WriteError": BROKEN_OFF,
+        "RemoteProtocolError": f"{BROKEN_OFF} or not HTTP",
     }
     cause = problem.__context__  # the pool of httpcore takes the cause away, the context stays
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS certificate not accepted: {cause.verify_message} (set [service] ca_file for a private CA)"
-    if isinstance(cause, ssl.SSLError):
-        return "no TLS connection (does this port speak https?)"
     if isinstance(cause, socket.gaierror | UnicodeError):
         return "host name not resolved"
     name = type(problem).__name__

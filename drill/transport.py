@@ -31,6 +31,8 @@ class Wire:
     """When its first byte went out, on a connection that was there: connecting and TLS are not the answer's time."""
     received: float | None = None
     """When the last bytes so far came in."""
+    first: bytes = b""
+    """The first bytes that came in."""
 
 
 _wire: ContextVar[Wire | None] = ContextVar("wire", default=None)
@@ -142,6 +144,7 @@ class _Stream(httpcore.NetworkStream):
         data = self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
         if wire := _wire.get():
             wire.received = time.monotonic()
+            wire.first = wire.first or data[:2]
         self._acknowledge()
         return data
 

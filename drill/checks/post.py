@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
+from drill.checks.endpoints import GONE
 from drill.checks.flags import judge_backend, judge_shadow
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
@@ -76,12 +77,15 @@ def _ask(drill: Drill, instance: str, path: str, methods: set[str]) -> tuple[str
 def _answers(method: str, reply: Reply) -> bool:
     """Whether an endpoint is there and well.
 
-    405 to OPTIONS says that it is there for another method, 422 to GET that it misses its parameters. A page in HTML is
-    somebody else's answer: a login page's, with status 200.
+    To OPTIONS a server may answer what it likes, as long as it does not say that nothing is there: 405 and 501 say that
+    it knows the path and not the method, 401 that it asks who wants to know. 422 to GET says that parameters are
+    missing. A page in HTML is somebody else's answer: a login page's, with status 200.
     """
+    if method == "OPTIONS":
+        return not reply.error and reply.status not in {*GONE, 500, 502, 503, 504}
     if reply.ok:
-        return method == "OPTIONS" or "html" not in reply.content_type
-    return not reply.error and (method, reply.status) in {("OPTIONS", 405), ("GET", 422)}
+        return "html" not in reply.content_type
+    return not reply.error and (method, reply.status) == ("GET", 422)
 
 
 def primary_latency(drill: Drill, window: Window) -> Evidence:

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from drill.checks import endpoints
 from drill.checks.faiss_kept import remember
 from drill.checks.silence import short
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import WindowClosed
+from drill.http import BROKEN_OFF
 from drill.metrics.snapshot import START_TIME
 from drill.primary import IndexFacts
 from drill.record import Evidence, Scalar
+from drill.service import Health
 from drill.unfinished import find_unfinished
 from drill.verdict import Verdict
 
@@ -155,21 +158,28 @@ def service(drill: Drill) -> Evidence:
         detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
         if not health.ok:
             sick.add(health.instance)
-            problems.append(f"{short(health.instance)}{settings.health_path}: {health.reply.seen()}")
-            continue
-        for path in filter(None, (settings.search_path, settings.embed_path, settings.chat_path)):
-            seen = drill.client.request("OPTIONS", health.instance + path)
-            if seen.error or seen.status == 404 or seen.status >= 500:
-                sick.add(health.instance)
-                problems.append(f"{short(health.instance)}{path}: {seen.seen()}")
-            if seen.dead:
-                break
-    value = len(drill.service.instances) - len(sick)
+            problems.append(f"{short(health.instance)}{settings.health_path}: {_sickness(drill, health)}")
     if problems:
-        reason = f"{'; '.join(problems)}: expected healthy instances; check [service] base_url and instances"
+        problems[-1] += ": expected healthy instances; check [service] base_url and instances"
+    looked = endpoints.look(drill, [name for name in drill.service.instances if name not in sick])
+    problems += dict.fromkeys(looked.problems.values())
+    value = len(drill.service.instances) - len(sick | looked.problems.keys())
+    if problems:
+        reason = "; ".join(problems)
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
-    reason = f"{value} instances healthy, endpoints present"
+    gave = f"no answer yet at {', '.join(looked.silent)}" if looked.silent else "endpoints present"
+    reason = f"{value} instances healthy, {gave}"
     return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
+
+
+def _sickness(drill: Drill, health: Health) -> str:
+    """Say what a health request met; a connection that breaks off may be one of TLS that went wrong."""
+    seen = health.reply.seen()
+    if health.reply.error.startswith(BROKEN_OFF):
+        from drill.tls import look
+
+        return look(health.instance, drill.config.service.ca_file) or seen
+    return seen
 
 
 def _let_a_restart_end(drill: Drill) -> None:

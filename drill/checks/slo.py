@@ -2,6 +2,7 @@
 
 import math
 
+from drill.checks.failures import Failures, by_kind, kind_of
 from drill.checks.silence import doubts
 from drill.context import Drill
 from drill.metrics.histogram import Buckets, latency_buckets
@@ -79,36 +80,39 @@ def errors(drill: Drill, window: Window) -> Evidence:
     """Judge the share of failed requests: by retrieval metrics, by HTTP status, and of the drill's own probes."""
     slo = drill.config.slo
     deltas = window.deltas.values()
-    requests = sum(delta.growth("retrieval_requests_total") for delta in deltas)
-    failed = sum(delta.growth("retrieval_errors_total") for delta in deltas)
+    counted = [pair for delta in deltas for pair in delta.moved("retrieval_errors_total")]
     http = [pair for delta in deltas for pair in delta.moved("http_requests_total")]
-    http_bad = sum(value for labels, value in http if labels.get("status", "").startswith("5"))
     probes = drill.prober.results(window.first.ended, window.last.began)
-    rates = {
-        "retrieval requests": (failed, requests),
-        "HTTP requests": (http_bad, sum(value for _, value in http)),
-        "probes": (float(sum(not result.ok for result in probes)), float(len(probes))),
-    }
-    if not http:
-        rates.pop("HTTP requests")
-    detail: dict[str, Scalar] = {f"{name} failed": f"{bad:g} of {total:g}" for name, (bad, total) in rates.items()}
-    detail |= window.asked
-    parts = [_judge_rate(name, bad, total, slo.error_rate, slo.min_requests) for name, (bad, total) in rates.items()]
+    ways = [
+        Failures(
+            "retrieval requests",
+            sum(delta.growth("retrieval_requests_total") for delta in deltas),
+            by_kind((labels.get("code", ""), value) for labels, value in counted),
+        ),
+        Failures(
+            "HTTP requests",
+            sum(value for _, value in http),
+            by_kind((labels["status"], value) for labels, value in http if labels.get("status", "").startswith("5")),
+        ),
+        Failures("probes", len(probes), by_kind((kind_of(result.error), 1) for result in probes if not result.ok)),
+    ]
+    ways = [way for way in ways if http or way.name != "HTTP requests"]
+    detail: dict[str, Scalar] = {**{f"{way.name} failed": way.count for way in ways}, **window.asked}
+    parts = [_judge_rate(way, slo.error_rate, slo.min_requests) for way in ways]
     parts.append(doubts(window, ("retrieval_errors_total", "retrieval_requests_total")))
     final = worst(part[0] for part in parts)
     reason = "; ".join(text for part, text in parts if part is final and text)
-    rate = max((bad / total for bad, total in rates.values() if total), default=None)
-    samples = int(min(total for _, total in rates.values()))
+    rate = max((way.bad / way.total for way in ways if way.total), default=None)
+    samples = int(min(way.total for way in ways))
     return Evidence(final, reason, rate, "<=", slo.error_rate, samples, window.seconds, "", detail)
 
 
-def _judge_rate(name: str, bad: float, total: float, limit: float, least: int) -> tuple[Verdict, str]:
-    low, high = rate_bounds(bad, total)
-    text = f"{bad:g} of {total:g} {name} failed"
-    if total and low > limit:
-        return Verdict.FAIL, f"{text}, limit {limit:.2%}"
-    if total < least:
-        return Verdict.INCONCLUSIVE, f"{total:g} {name}, {least} needed"
+def _judge_rate(way: Failures, limit: float, least: int) -> tuple[Verdict, str]:
+    low, high = rate_bounds(way.bad, way.total)
+    if way.total and low > limit:
+        return Verdict.FAIL, f"{way}, limit {limit:.2%}"
+    if way.total < least:
+        return Verdict.INCONCLUSIVE, f"{way.total:g} {way.name}, {least} needed"
     if high <= limit:
-        return Verdict.PASS, text
-    return Verdict.INCONCLUSIVE, f"{text}: the true rate may be up to {high:.2%}, limit {limit:.2%}"
+        return Verdict.PASS, str(way)
+    return Verdict.INCONCLUSIVE, f"{way}: the true rate may be up to {high:.2%}, limit {limit:.2%}"

@@ -75,11 +75,13 @@ class AlertRule:
 class PrometheusClient:
     """Reads from one Prometheus server. Every failure is a `CannotMeasure` of one line, without URL or credentials."""
 
-    def __init__(self, url: str, *, token: str = "", ca_file: str = "", timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, token: str = "", ca_file: str = "", timeout_s: float = TIMEOUT_S, unauthorized: str = ""
+    ) -> None:
         """``ca_file`` replaces the system's authorities; TLS is verified either way."""
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
-        self._http = HttpClient(token=token, ca_file=ca_file, timeout_s=timeout_s)
+        self._http = HttpClient(token=token, ca_file=ca_file, timeout_s=timeout_s, unauthorized=unauthorized)
 
     def now(self) -> float:
         """Return Prometheus' own time, in seconds."""
@@ -179,9 +181,8 @@ def _adapter(exchange: Callable[[str], Reply]) -> Any:
 def _check(reply: Reply) -> None:
     """Raise `CannotMeasure` unless ``reply`` is a whole answer of Prometheus."""
     if reply.status in {401, 403}:
-        raise CannotMeasure(
-            f"Prometheus: seen HTTP {reply.status}; check the token that [metrics] bearer_token_env names"
-        )
+        what = reply.hint or "check the token that [metrics] bearer_token_env names"
+        raise CannotMeasure(f"Prometheus: seen HTTP {reply.status}; {what}")
     if reply.error or "json" not in reply.content_type:
         raise CannotMeasure(f"Prometheus: seen {reply.seen()}, expected JSON; check [metrics] prometheus_url")
     answer = _json(reply)

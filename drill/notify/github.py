@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from drill.notify.message import mode, open_rows, sentence
+from drill.notify.message import mode, sentence
+from drill.open_rows import open_rows
 from drill.record import DrillRecord, Entry
 from drill.report.rows import TITLES, VERDICT_WORDS
 from drill.report.text import seconds

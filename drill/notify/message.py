@@ -6,17 +6,11 @@ leaves this machine does without them.
 
 from datetime import UTC, datetime
 
-from drill.record import DrillRecord, Entry, Scalar
+from drill.open_rows import open_rows
+from drill.record import DrillRecord, Scalar
 from drill.report.text import seconds
-from drill.verdict import Verdict
 
 Json = dict[str, object]
-
-
-def open_rows(record: DrillRecord) -> list[Entry]:
-    """Return the required rows that are not green, worst first."""
-    rows = [row for row in record.entries.values() if row.required and row.evidence.verdict is not Verdict.PASS]
-    return sorted(rows, key=lambda row: -row.evidence.verdict.rank)
 
 
 def mode(record: DrillRecord) -> str:

@@ -1,6 +1,7 @@
 """Latency, errors and alerts against the SLO, at and around every boundary."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from drill.checks.alerts import alerts
+from drill.checks.failures import Failures, kind_of
 from drill.checks.post import primary_latency
 from drill.checks.slo import _judge_histogram, _judge_probes, _judge_rate, errors, latency
 from drill.context import Drill
@@ -193,7 +195,7 @@ def test_too_few_requests_prove_nothing(drill: Drill) -> None:
 def test_each_way_of_counting_errors_fails_alone(drill: Drill, samples: dict[str, float], bad: int, named: str) -> None:
     evidence = judge_errors(drill, samples, bad=bad)
     assert evidence.verdict is Verdict.FAIL
-    assert evidence.reason == f"{named} failed, limit 1.00%"
+    assert re.fullmatch(rf"{named} failed \([^()]+: 30\), limit 1.00%", evidence.reason)
     assert evidence.value == pytest.approx(0.1)
 
 
@@ -240,7 +242,43 @@ def test_metrics_that_do_not_count_the_probes_prove_no_error_rate(drill: Drill) 
     ],
 )
 def test_rates_at_their_boundaries(bad: float, total: float, limit: float, verdict: Verdict) -> None:
-    assert _judge_rate("x", bad, total, limit, 300)[0] is verdict
+    assert _judge_rate(Failures("x", total, {"": bad}), limit, 300)[0] is verdict
+
+
+def test_errors_are_named_by_status_code_and_by_what_probes_met(drill: Drill) -> None:
+    """Who reads that requests failed reads how."""
+    samples: dict[str, float] = {
+        "retrieval_errors_total{backend=faiss,code=timeout}": 20,
+        "retrieval_errors_total{backend=faiss,code=index}": 3,
+        "http_requests_total{status=503}": 30,
+        "http_requests_total{status=500}": 2,
+        "http_requests_total{status=404}": 50,
+        "http_requests_total{status=200}": 218,
+    }
+    reason = judge_errors(drill, samples, bad=30).reason
+    assert "23 of 300 retrieval requests failed (timeout: 20, index: 3)" in reason
+    assert "32 of 300 HTTP requests failed (503: 30, 500: 2)" in reason
+    assert "30 of 300 probes failed (HTTP 500: 30)" in reason
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("HTTP 503 (text/html, 123 bytes)", "HTTP 503"),
+        ("HTTP 401 (no content type, 0 bytes): no token is configured; set [service] auth_token_env", "HTTP 401"),
+        ("HTTP 200 (text/html, 5 bytes) without a list of results", "HTTP 200 without a list of results"),
+        ("no whole answer in time", "no whole answer in time"),
+    ],
+)
+def test_probes_that_met_the_same_are_of_one_kind(error: str, kind: str) -> None:
+    """Sizes and advice differ from one answer to the next."""
+    assert kind_of(error) == kind
+
+
+def test_the_most_frequent_kinds_are_named_and_the_rest_counted() -> None:
+    """A service with many codes does not fill the line."""
+    assert str(Failures("x", 20, {"a": 1, "b": 4, "c": 2, "d": 3})) == "10 of 20 x failed (b: 4, d: 3, c: 2, others: 1)"
+    assert Failures("x", 20, {}).count == "0 of 20"
 
 
 def test_alerts_that_nobody_looked_at_never_pass(drill: Drill) -> None:

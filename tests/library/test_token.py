@@ -1,0 +1,58 @@
+"""Tokens: what a 401 or 403 asks for depends on whether there was one to send."""
+
+from pathlib import Path
+
+import pytest
+
+from drill.checks import preflight
+from drill.context import Drill
+from tests.library.server import ScriptedService, as_json, scripted
+from tests.library.world import MIGRATING, make_drill
+
+NAME = "RETRIEVAL_TOKEN"
+UNSET = f"[service] auth_token_env names {NAME}, which is empty or not set"
+ODD = f"[service] auth_token_env names {NAME}, which holds characters that no HTTP header can carry"
+
+
+def drill_of(folder: Path, server: ScriptedService, *, named: bool, value: str | None) -> Drill:
+    toml = f'[service]\ninstances = ["{server.url}"]\n' + f'auth_token_env = "{NAME}"\n' * named
+    line = f"{NAME}='{value}'\n" if value is not None else ""
+    drill = make_drill(folder, toml=toml, env=MIGRATING + line)
+    del drill.__dict__["client"]
+    return drill
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("named", "value", "said"),
+    [
+        (False, None, "no token is configured; set [service] auth_token_env"),
+        (True, None, UNSET),
+        (True, "", UNSET),
+        (True, "  ", UNSET),
+        (True, "schlüssel", ODD),
+        (True, "sesame", f"check the token that [service] auth_token_env names ({NAME})"),
+    ],
+)
+def test_a_401_and_a_403_say_what_is_to_be_done_about_the_token(
+    tmp_path: Path, status: int, named: bool, value: str | None, said: str
+) -> None:
+    """Check the token where there is one, set it where it is empty, configure it where none is."""
+    with scripted() as server:
+        server.script["GET", "/health"] = as_json({}, status)
+        drill = drill_of(tmp_path, server, named=named, value=value)
+        reason = preflight.service(drill).reason
+        drill.client.close()
+    assert f"HTTP {status}" in reason
+    assert said in reason
+    assert not value or not value.strip() or value not in reason
+
+
+def test_space_around_a_token_is_not_sent(tmp_path: Path) -> None:
+    """A secret that was read from a file ends in a line end, which no header can carry."""
+    with scripted() as server:
+        server.script["GET", "/health"] = as_json({})
+        drill = drill_of(tmp_path, server, named=True, value=" sesame ")
+        preflight.service(drill)
+        drill.client.close()
+    assert server.headers[0]["authorization"] == "Bearer sesame"
