@@ -135,10 +135,16 @@ def _planned(here: Path, pairs: list[tuple[str, str]]) -> TenantDelta:
     return TenantDelta("a", here, 0, len(ids), len(ids), 0, 0, 0, "a")
 
 
+def _no_control(tenant: TenantDelta) -> list[str]:
+    """Return nothing: here everything that is there is deleted."""
+    del tenant
+    return []
+
+
 def _ours(dsn: str, tenant: TenantDelta) -> None:
     target, quarantine, events = _target(dsn, "ours"), Quarantine(tenant.folder / "quarantine"), EventLog(tenant.folder)
     quarantine.open()
-    work = BatchPurge(_Unchanging(), target, quarantine, events, Budget(3600), BATCH, silent, Tally())
+    work = BatchPurge(_Unchanging(), target, quarantine, events, Budget(3600), BATCH, silent, Tally(), _no_control)
     work.carry_out(Delta((tenant,), {}, ""))
     events.close()
     target.close()

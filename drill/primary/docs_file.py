@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from drill.document_id import id_text
+
 SMALL_FILE = 16 * 1024 * 1024
 """Bytes up to which the standard library's parser is used: no import, a few times the file in memory."""
 BOM = b"\xef\xbb\xbf"
@@ -32,9 +34,9 @@ def iter_documents(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
 def _id(item: object, row: int) -> str:
     if not isinstance(item, dict):
         raise DamagedDocuments(f"has something other than an object in row {row}")
-    identifier = item.get("id")
-    if not isinstance(identifier, str) or not identifier:
-        raise DamagedDocuments(f"has no id (a non-empty string) in row {row}")
+    identifier = id_text(item.get("id"))
+    if not identifier:
+        raise DamagedDocuments(f"has no id (a text that is not empty, or a number) in row {row}")
     # As the streaming reader does it: a lone surrogate cannot be written as UTF-8.
     return identifier if identifier.isascii() else identifier.encode("utf-8", "replace").decode("utf-8")
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from drill.document_id import id_text
+
 ROWS = 10_000
 
 
@@ -30,9 +32,10 @@ def iter_rows(file: BinaryIO, *, parquet: bool, counted: bool) -> Iterator[Row]:
     """Yield every row. ``counted``: an NDJSON file must end with its count. Raises DamagedManifest."""
     file.seek(0)
     rows = _parquet(file) if parquet else _ndjson(file, counted=counted)
-    for number, (key, stated, tenant) in enumerate(rows):
-        if not isinstance(key, str) or not key:
-            raise DamagedManifest(f"has no id (a non-empty string) in row {number}")
+    for number, (value, stated, tenant) in enumerate(rows):
+        key = id_text(value)
+        if not key:
+            raise DamagedManifest(f"has no id (a text that is not empty, or a number) in row {number}")
         if not isinstance(stated, str) or not stated:
             raise DamagedManifest(f"has no content_hash in row {number}")
         yield Row(key, stated.lower(), tenant if isinstance(tenant, str) else "")

@@ -14,6 +14,7 @@ from drill.purge.model import Delta, EventLog, Primary, TenantDelta
 from drill.purge.progress import Progress
 from drill.purge.quarantine import Part, Quarantine
 from drill.target.base import Pair, Row, Target
+from drill.target.control import look_up
 
 
 @dataclass(slots=True)
@@ -70,6 +71,9 @@ class BatchPurge:
     batch: int
     progress: Callable[[str], None]
     tally: Tally
+    agreeing: Callable[[TenantDelta], list[str]]
+    """Some documents that the plan leaves where they are: a look-up that does not find them finds nothing."""
+    _controls: dict[str, list[str]] = field(default_factory=dict, init=False)
     _writer: ThreadPoolExecutor = field(init=False)
     _quarantined: _Batch | None = field(default=None, init=False)
     """Being written, or written and not deleted yet: the last one that was exported."""
@@ -92,6 +96,8 @@ class BatchPurge:
         progress.add(self.tally.done - before - progress.done)
 
     def _tenant(self, tenant: TenantDelta, progress: Progress, before: int) -> None:
+        self._controls[tenant.tenant] = control = self.agreeing(tenant)
+        look_up(self.target, tenant.tenant, [], control)
         seen = tenant.version
         for block in blocks(tenant):
             seen, doomed = self._still_doomed(tenant.tenant, block, seen)
@@ -170,7 +176,7 @@ class BatchPurge:
     def _deleted_of(self, tenant: str, kept: _Kept) -> list[Row]:
         claimed = self.target.delete(tenant, kept.pairs)
         self.target.flush()
-        there = self.target.present(tenant, [key for key, _ in kept.pairs])
+        there = look_up(self.target, tenant, [key for key, _ in kept.pairs], self._controls[tenant])
         rewritten = {key for key, _ in there} - claimed
         held = zip(kept.pairs, kept.rows, strict=True)
         return [row for pair, row in held if pair not in there and pair[0] not in rewritten]

@@ -14,6 +14,7 @@ from drill.purge.join import Partition, Room, duckdb_in, join, one_file
 from drill.purge.model import Delta, Primary, PurgeSettings, TenantDelta, silent
 from drill.purge.spread import join_spread
 from drill.target.base import Pair, Target
+from drill.target.control import CONTROLS
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +47,15 @@ UNPLANNED = """
 SELECT count(*) FROM read_parquet($2) n WHERE n.kind <> 'missing' AND NOT EXISTS (
     FROM read_parquet($1) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind <> 'missing')
 """
+
+AGREEING = """
+(SELECT id FROM read_parquet($1) ANTI JOIN (FROM read_parquet($2) WHERE kind <> 'missing') USING (id)
+ WHERE regexp_full_match(id, '-?[0-9].*') ORDER BY hash(id) LIMIT {count})
+UNION
+(SELECT id FROM read_parquet($1) ANTI JOIN (FROM read_parquet($2) WHERE kind <> 'missing') USING (id)
+ WHERE NOT regexp_full_match(id, '-?[0-9].*') ORDER BY hash(id) LIMIT {count})
+"""
+"""Of ids that may be numbers, and of others."""
 
 
 def compare(
@@ -139,6 +149,13 @@ def unplanned(planned: Path, after: TenantDelta, settings: PurgeSettings) -> int
     with duckdb_in(room(settings, after.folder)) as duck:
         (joined,) = _row(duck, UNPLANNED, planned, after.folder / DELTA)
     return joined
+
+
+def agreeing(tenant: TenantDelta, settings: PurgeSettings) -> list[str]:
+    """Return some documents on the target that are not to be deleted, the same ones each time; none if all are."""
+    files = [one_file(tenant.folder / name) for name in (TARGET, DELTA)]
+    with duckdb_in(room(settings, tenant.folder)) as duck:
+        return [key for (key,) in duck.execute(AGREEING.format(count=CONTROLS // 2), files).fetchall()]
 
 
 def blocks(tenant: TenantDelta) -> Iterator[list[Pair]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from drill.errors import CannotMeasure
 from drill.target.base import Row, Target
+from drill.target.control import control_of, look_up
 
 SCHEMA_VERSION = 1
 VECTORS = "float32, little endian, one after the other"
@@ -86,7 +87,7 @@ class Quarantine:
         settled = 0
         for path in [path for path in part_paths(self.folder) if path.name.endswith(PENDING)]:
             part, rows = read_part(path)
-            there = target.present(part.tenant, [row.id for row in rows])
+            there = look_up(target, part.tenant, [row.id for row in rows], control_of(target, part.tenant))
             gone = [row for row in rows if row.pair not in there]
             self.confirm(part, rows, gone)
             settled += len(gone)

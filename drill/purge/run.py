@@ -39,7 +39,7 @@ from drill.errors import CannotMeasure, TargetUnavailable
 from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
 from drill.purge.budget import Budget
-from drill.purge.compare import compare, remaining
+from drill.purge.compare import agreeing, compare, remaining
 from drill.purge.guard import guard
 from drill.purge.model import (
     Delta,
@@ -179,6 +179,7 @@ class Purge:
             self.settings.batch,
             self._progress,
             course.tally,
+            lambda tenant: agreeing(tenant, self.settings),
         )
         for number in range(ROUNDS):
             plan = course.last

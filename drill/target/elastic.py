@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from drill.document_id import as_whole, id_text
 from drill.errors import TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
@@ -29,6 +30,8 @@ from drill.target.settings import ElasticsearchKeys, OpensearchKeys
 PAGE = 5_000
 LOOKED_UP = 1_000
 MAX_TENANTS = 10_000
+WHOLE_TYPES = ("long", "integer", "short", "byte")
+"""Types of a field that hold ids which are whole numbers."""
 
 
 def open_elasticsearch(
@@ -73,6 +76,7 @@ class SearchTarget:
         self._tenants = tuple(tenants)
         self._shared = "{tenant}" not in settings.index
         self._as_doc_value = False
+        self._numeric = False
         try:
             self._check_indices()
         except BaseException:
@@ -166,20 +170,25 @@ class SearchTarget:
             mappings = [mapping for name in names for mapping in self._client.mappings(name)]
         if not mappings and (self._shared or self._tenants):
             raise fields.not_there(self._kind, "index", settings.index, "index")
-        keywords = [settings.tenant_field] if self._shared and settings.tenant_field else []
-        keywords += [settings.id_field] if settings.id_field else []
-        for name in keywords:
-            if any(_type(mapping, name) != "keyword" for mapping in mappings):
-                raise TargetUnavailable(
-                    f"target {self._kind}: field {name!r} is not a keyword in {settings.index!r}; check [target] "
-                    f"tenant_field and id_field, or name its keyword: {name + '.keyword'!r}"
-                )
+        if self._shared and settings.tenant_field:
+            self._check_exact(settings.tenant_field, mappings, ("keyword",))
+        if settings.id_field:
+            self._check_exact(settings.id_field, mappings, ("keyword", *WHOLE_TYPES))
+            self._numeric = any(_type(mapping, settings.id_field) in WHOLE_TYPES for mapping in mappings)
         compared_by = fields.wanted_fields(settings)[0]
         if mappings and not any(_type(mapping, compared_by) for mapping in mappings):
             raise TargetUnavailable(
                 f"target {self._kind}: no field {compared_by!r} in {settings.index!r}; check [target] hash_field"
             )
-        self._as_doc_value = all(_type(mapping, compared_by) == "keyword" for mapping in mappings)
+        as_written = not any(_is_normalised(mapping, settings.id_field) for mapping in mappings)
+        self._as_doc_value = as_written and all(_type(mapping, compared_by) == "keyword" for mapping in mappings)
+
+    def _check_exact(self, name: str, mappings: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> None:
+        if any(_type(mapping, name) not in kinds for mapping in mappings):
+            raise TargetUnavailable(
+                f"target {self._kind}: field {name!r} is not a keyword in {self._settings.index!r}; check [target] "
+                f"tenant_field and id_field, or name its keyword: {name + '.keyword'!r}"
+            )
 
     def _exists(self, tenant: str) -> bool:
         if self._shared:
@@ -205,16 +214,19 @@ class SearchTarget:
         names = [*fields.wanted_fields(self._settings), *filter(None, [self._settings.id_field])]
         if self._as_doc_value:
             return {"_source": False, "docvalue_fields": names}
-        return {"_source": names}
+        return {"_source": [*names, *(name.rpartition(".")[0] for name in names if "." in name)]}
 
     def _hits(self, tenant: str, ids: Collection[str], wanted: dict[str, Any]) -> Iterator[Any]:
         if not ids or not self._exists(tenant):
             return
         field = self._settings.id_field
         for block in fields.chunks(dict.fromkeys(ids), LOOKED_UP):
-            named = {"terms": {field: block}} if field else {"ids": {"values": block}}
+            terms = [key for key in block if as_whole(key) is not None] if self._numeric else block
+            named = {"terms": {field: terms}} if field else {"ids": {"values": block}}
             body = {**wanted, "size": 10 * LOOKED_UP, "query": self._query(tenant, named)}
-            yield from self._search(self._index(tenant), body)["hits"]["hits"]
+            asked = set(block)
+            hits = self._search(self._index(tenant), body)["hits"]["hits"]
+            yield from (hit for hit in hits if self._pair(hit)[0] in asked)
 
     def _search(self, index: str, body: dict[str, Any]) -> Mapping[str, Any]:
         with asking(self._kind, "search"):
@@ -234,8 +246,8 @@ class SearchTarget:
         columns = {name: values[0] for name, values in hit.get("fields", {}).items() if values}
         document = {**hit.get("_source", {}), **columns}
         field = self._settings.id_field
-        key = document.get(field) if field else hit["_id"]
-        if not isinstance(key, str):
+        key = id_text(_within(document, field)) if field else str(hit["_id"])
+        if not key:
             raise fields.no_id(self._kind, field)
         return key, fields.document_hash(self._settings, document)
 
@@ -276,11 +288,32 @@ def _removal(hit: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _type(mapping: Mapping[str, Any], name: str) -> str:
-    """Return the type of a field, which may be inside others or a field's field; empty if there is none."""
+def _mapped(mapping: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return the mapping of a field, which may be inside others or a field's field; None if there is none."""
     at: Any = mapping
     for part in name.split("."):
         at = (at.get("properties") or {}).get(part) or (at.get("fields") or {}).get(part)
         if at is None:
-            return ""
-    return str(at.get("type", "object"))
+            return None
+    found: Mapping[str, Any] = at
+    return found
+
+
+def _type(mapping: Mapping[str, Any], name: str) -> str:
+    """Return the type of a field; empty if there is none."""
+    found = _mapped(mapping, name)
+    return "" if found is None else str(found.get("type", "object"))
+
+
+def _is_normalised(mapping: Mapping[str, Any], name: str) -> bool:
+    """Whether the column holds something else than was written: then the source must be read."""
+    return "normalizer" in ((_mapped(mapping, name) if name else None) or {})
+
+
+def _within(document: Mapping[str, Any], name: str) -> Any:
+    """Return a field of a document: by its name, inside others, or, of a field's field, what that one was made of."""
+    head, _, rest = name.partition(".")
+    if name in document or not rest:
+        return document.get(name)
+    inner = document.get(head)
+    return _within(inner, rest) if isinstance(inner, Mapping) else inner

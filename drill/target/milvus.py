@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from drill.document_id import as_whole, id_text
 from drill.errors import CannotMeasure, TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
@@ -210,7 +211,8 @@ class MilvusTarget:
         return " and ".join([*of_tenant, *more])
 
     def _named(self, ids: Collection[str]) -> str:
-        names = [key for key in ids if key.lstrip("-").isdigit()] if self._numeric else map(_quoted, ids)
+        """Return the expression that a document is one of ``ids``; a number is never asked for by a text."""
+        names = [key for key in ids if as_whole(key) is not None] if self._numeric else map(_quoted, ids)
         return f"{self._settings.id_field} in [{', '.join(names)}]"
 
     def _next(self, rows: Any) -> list[Any]:
@@ -235,7 +237,7 @@ class MilvusTarget:
         return [self._settings.id_field, *fields.wanted_fields(self._settings)]
 
     def _pair(self, row: Mapping[str, Any]) -> Pair:
-        return str(row[self._settings.id_field]), fields.document_hash(self._settings, row)
+        return id_text(row[self._settings.id_field]), fields.document_hash(self._settings, row)
 
     def _row(self, row: Mapping[str, Any]) -> Row:
         key, hashed = self._pair(row)

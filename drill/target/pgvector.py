@@ -14,6 +14,7 @@ from drill.secret import Secret
 from drill.target import pgvector_sql
 from drill.target.base import Pair, Row, TargetSettings
 from drill.target.pgvector_connection import BoundedConnection, Unanswered, connect, unavailable
+from drill.target.pgvector_ids import possible
 from drill.target.pgvector_sql import text_array
 from drill.target.pgvector_vectors import VECTOR_TYPES, float32, undecoded
 
@@ -75,21 +76,30 @@ class PgvectorTarget:
 
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""
-        return set(self._page(self._sql.present, {"tenant": tenant, "ids": text_array(ids)}))
+        wanted = set(self._possible(ids))
+        found = self._page(self._sql.present, {"tenant": tenant, "ids": text_array(wanted)})
+        return {pair for pair in found if pair[0] in wanted}
 
     def export(self, tenant: str, ids: Collection[str]) -> Iterator[Row]:
         """Return those of ``ids`` that exist now, with their vectors: sent as a whole, decoded one by one."""
-        values = {"tenant": tenant, "ids": text_array(ids)}
+        wanted = frozenset(self._possible(ids))
+        values = {"tenant": tenant, "ids": text_array(wanted)}
         sent = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values))
-        return self._decoded(sent)
+        return self._decoded(sent, wanted)
 
-    def _decoded(self, sent: psycopg.Cursor[Any]) -> Iterator[Row]:
+    def _decoded(self, sent: psycopg.Cursor[Any], wanted: frozenset[str]) -> Iterator[Row]:
         hashed, vector = self._hashed, float32(self._sql.vector_type)
         for key, raw, found, payload in sent.fetchall():
-            yield Row(key, hashed(raw), vector(found), payload)
+            if key in wanted:
+                yield Row(key, hashed(raw), vector(found), payload)
+
+    def _possible(self, ids: Collection[str]) -> list[str]:
+        return possible(self._sql.id_type, ids)
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash, in one transaction."""
+        possible_ids = set(self._possible([key for key, _ in pairs]))
+        pairs = [pair for pair in pairs if pair[0] in possible_ids]
         if self._sql.hashed_here:
             return self._call("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))
         ids, hashes = text_array([key for key, _ in pairs]), text_array([value for _, value in pairs])

@@ -28,6 +28,7 @@ class Statements:
     """``hashed_here``: in place of a hash, the statements return the text and the client hashes it."""
 
     hashed_here: bool
+    id_type: str
     vector_type: str
     counts: Composed
     first_page: Composed
@@ -89,6 +90,7 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
 
     return Statements(
         hashed_here=not settings.hash_column,
+        id_type=types[settings.id_column],
         vector_type=types[settings.vector_column],
         counts=statement("SELECT {tenant}::text, count(*) FROM {t} t WHERE {tenant} IS NOT NULL GROUP BY {tenant}"),
         first_page=statement(page.replace("{after}", "")),
@@ -109,10 +111,11 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
             "SELECT {id}::text, {shown}, {vector}, (SELECT row_to_json(o)::text FROM (SELECT {their}) o) {chosen}"
         ),
         delete=statement(
-            "DELETE FROM {t} t USING unnest({ids}, %(hashes)t::text[]) d(id, hash) "
-            "WHERE {tenant} = %(tenant)s AND {id} = d.id AND ({shown} = d.hash OR {hash} = d.hash) RETURNING {id}::text"
+            "DELETE FROM {t} t USING unnest({ids}, %(ids)t::text[], %(hashes)t::text[]) d(id, name, hash) "
+            'WHERE {tenant} = %(tenant)s AND {id} = d.id AND {id}::text COLLATE "C" = d.name '
+            "AND ({shown} = d.hash OR {hash} = d.hash) RETURNING {id}::text"
         ),
-        delete_ids=statement("DELETE {chosen} RETURNING {id}::text"),
+        delete_ids=statement('DELETE {chosen} AND {id}::text COLLATE "C" = ANY(%(ids)t::text[]) RETURNING {id}::text'),
         restore=statement(
             "INSERT INTO {t} ({others}, {bare_vector}) OVERRIDING SYSTEM VALUE "
             "SELECT {saved}, %(vector)s::{vector_type} "

@@ -2,7 +2,8 @@
 
 Pitfalls that shaped it (measured, or from the projects' issue trackers):
 
-- Points are named by numbers or UUIDs, so the document's id usually lives in the payload.
+- Points are named by numbers or UUIDs, so the document's id usually lives in the payload, as a text or as a number. A
+  condition matches one type: each is asked for, and what is deleted is named by its point.
 - ``order_by`` scrolls repeat points and cannot be continued; very large pages time out: plain scroll, 1,000 a page.
 - Reads with ``consistency=all`` hide what only some replicas have: scans use the default, deletes ``ordering=strong``.
 - A delete by id could leave a copy of a deferred point behind, a delete by filter could not.
@@ -17,12 +18,14 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from drill.document_id import id_text
 from drill.errors import TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
 from drill.target.connection import Access, require
 from drill.target.failure import asking
-from drill.target.qdrant_connection import KIND, connect
+from drill.target.qdrant_connection import KIND, connect, is_strict
+from drill.target.qdrant_ids import IdCondition
 from drill.target.qdrant_points import as_json, namespace, to_point
 from drill.target.settings import QdrantKeys
 
@@ -52,6 +55,8 @@ class QdrantTarget:
         self._tenants = tuple(tenants)
         self._shared = "{tenant}" not in settings.collection
         self._namespace = namespace(settings.uuid5_namespace) if settings.uuid5_namespace else None
+        self._ids = IdCondition(settings.id_field)
+        self._learned = False
         try:
             self._check_collections()
         except BaseException:
@@ -95,15 +100,15 @@ class QdrantTarget:
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash; return what cannot be read any more.
 
-        Without ``hash_field`` the server cannot compare: a document is then compared here, just before its delete.
+        Documents are compared here, just before; the server compares once more, if it holds a hash.
         """
         from qdrant_client import models
 
-        for block in fields.chunks(sorted(self._still(tenant, pairs)), LOOKED_UP):
-            same_hash = groupby(sorted(block, key=lambda pair: pair[1]), key=lambda pair: pair[1])
-            wanted: list[Any] = [
-                self._with_hash(tenant, hashed, [key for key, _ in some]) for hashed, some in same_hash
-            ]
+        condemned = set(pairs)
+        points = self._points(tenant, [key for key, _ in pairs], self._wanted(), vectors=False)
+        for block in fields.chunks([point for point in points if self._pair(point) in condemned], LOOKED_UP):
+            by_hash = groupby(sorted(block, key=self._stated), key=self._stated)
+            wanted: list[Any] = [self._unchanged(tenant, list(some)) for _, some in by_hash]
             with asking(KIND, "delete"):
                 self._client.delete(
                     self._collection(tenant),
@@ -196,48 +201,68 @@ class QdrantTarget:
         """Return the condition that a point is one of ``ids``."""
         from qdrant_client import models
 
-        field = self._settings.id_field
-        if self._namespace is not None or not field:
+        if self._namespace is not None or not self._settings.id_field:
             return models.HasIdCondition(has_id=[name for key in ids if (name := self._point_id(key)) is not None])
-        return models.FieldCondition(key=field, match=models.MatchAny(any=list(ids)))
+        return self._ids.any_of(ids)
 
-    def _with_hash(self, tenant: str, hashed: str, ids: Collection[str]) -> "models.Filter":
+    def _unchanged(self, tenant: str, points: Sequence[Any]) -> "models.Filter":
+        """Return the condition that a point is one of ``points``, which have one hash, and has it still."""
         from qdrant_client import models
 
-        field, conditions = self._settings.hash_field, [self._named(ids)]
-        if field and hashed:
-            # Stated hashes are compared in lowercase, and may be written otherwise.
-            either = models.MatchAny(any=sorted({hashed, hashed.upper()}))
-            conditions.append(models.FieldCondition(key=field, match=either))
-        elif field:
-            conditions.append(models.IsEmptyCondition(is_empty=models.PayloadField(key=field)))
+        conditions: list[Any] = [models.HasIdCondition(has_id=[point.id for point in points])]
+        if field := self._settings.hash_field:
+            stated = (points[0].payload or {}).get(field)
+            if not stated:
+                conditions.append(models.IsEmptyCondition(is_empty=models.PayloadField(key=field)))
+            elif isinstance(stated, str | int):
+                conditions.append(models.FieldCondition(key=field, match=models.MatchValue(value=stated)))
         return self._filter(tenant, *conditions)
 
-    def _still(self, tenant: str, pairs: Collection[Pair]) -> set[Pair]:
-        """Return the pairs as they are; compared on this side if the server cannot."""
-        if self._settings.hash_field:
-            return set(pairs)
-        return set(pairs) & self.present(tenant, [key for key, _ in pairs])
+    def _stated(self, point: Any) -> str:
+        """Return the hash as it is written: what ``_pair`` has in lowercase."""
+        return str((point.payload or {}).get(self._settings.hash_field, ""))
 
     def _points(self, tenant: str, ids: Collection[str], payload: Any, *, vectors: bool) -> Iterator[Any]:
         if not ids or not self._exists(tenant):
             return
+        self._learn(tenant)
         for block in fields.chunks(dict.fromkeys(ids), LOOKED_UP):
-            offset: Any = None
-            while True:
-                with asking(KIND, "look up documents"):
-                    points, offset = self._client.scroll(
-                        self._collection(tenant),
-                        scroll_filter=self._filter(tenant, self._named(block)),
-                        limit=LOOKED_UP,
-                        offset=offset,
-                        with_payload=payload,
-                        with_vectors=vectors,
-                    )
-                wanted = set(block)
-                yield from (point for point in points if self._pair(point)[0] in wanted)
-                if offset is None:
-                    break
+            wanted = set(block)
+            found = self._scrolled(tenant, self._named(block), payload, vectors=vectors)
+            yield from (point for point in found if self._pair(point)[0] in wanted)
+
+    def _scrolled(self, tenant: str, condition: Any, payload: Any, *, vectors: bool) -> Iterator[Any]:
+        offset: Any = None
+        while True:
+            with asking(KIND, "look up documents"):
+                points, offset = self._client.scroll(
+                    self._collection(tenant),
+                    scroll_filter=self._filter(tenant, condition),
+                    limit=LOOKED_UP,
+                    offset=offset,
+                    with_payload=payload,
+                    with_vectors=vectors,
+                )
+            yield from points
+            if offset is None:
+                return
+
+    def _learn(self, tenant: str) -> None:
+        """See of which types ids are, before the first look-up: not every type is asked for without need."""
+        if self._learned or self._namespace is not None or not self._settings.id_field:
+            return
+        self._learned = True
+        self._ids.strict = is_strict(self._client, self._collection(tenant))
+        with asking(KIND, "look up documents"):
+            points, _ = self._client.scroll(
+                self._collection(tenant),
+                scroll_filter=self._filter(tenant),
+                limit=LOOKED_UP,
+                with_payload=self._wanted(),
+                with_vectors=False,
+            )
+        for point in points:
+            self._pair(point)
 
     def _wanted(self) -> list[str]:
         id_field = self._settings.id_field
@@ -248,15 +273,16 @@ class QdrantTarget:
         field = self._settings.id_field
         if not field:
             return str(point.id), fields.document_hash(self._settings, payload)
-        key = payload.get(field)
-        if not isinstance(key, str | int) or key == "":
+        key = id_text(payload.get(field))
+        if not key:
             raise fields.no_id(KIND, field)
-        if self._namespace is not None and str(uuid.uuid5(self._namespace, str(key))) != str(point.id):
+        self._ids.seen.add(type(payload[field]))
+        if self._namespace is not None and str(uuid.uuid5(self._namespace, key)) != str(point.id):
             raise TargetUnavailable(
                 f"target qdrant: a point is not named by the uuid5 of its {field!r}; check [target] uuid5_namespace, "
                 "or leave it out"
             )
-        return str(key), fields.document_hash(self._settings, payload)
+        return key, fields.document_hash(self._settings, payload)
 
     def _row(self, point: Any) -> Row:
         key, hashed = self._pair(point)

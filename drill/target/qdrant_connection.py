@@ -1,5 +1,6 @@
 """A Qdrant client whose every wait ends."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from drill.target.connection import Access, Endpoint, quietly, silence
@@ -40,3 +41,11 @@ def connect(settings: QdrantKeys, access: Access, endpoint: Endpoint) -> "Qdrant
 
         client.http.client.add_middleware(bounded)
         return client
+
+
+def is_strict(client: "QdrantClient", collection: str) -> bool:
+    """Whether the server refuses conditions that no index serves; False also where it does not say."""
+    with suppress(Exception):  # an old or a newer server may describe itself otherwise
+        strict = client.get_collection(collection).config.strict_mode_config
+        return bool(strict and strict.enabled and strict.unindexed_filtering_retrieve is False)
+    return False

@@ -18,6 +18,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from drill.document_id import as_number, as_whole, id_text
 from drill.errors import TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
@@ -25,11 +26,12 @@ from drill.target.connection import Access, quietly, require
 from drill.target.failure import asking
 from drill.target.settings import WeaviateKeys
 from drill.target.weaviate_connection import KIND, connect
-from drill.target.weaviate_kept import kept, not_kept, vectors_of
+from drill.target.weaviate_kept import kept, kept_id, not_kept, vectors_of
 
 PAGE = 1_000
 LOOKED_UP = 500
 DEFAULT_VECTOR = "default"
+ID_TYPES = ("text", "int", "number", "uuid")
 
 
 def open_weaviate(
@@ -51,6 +53,7 @@ class WeaviateTarget:
         self._tenants = tuple(tenants)
         self._native = not settings.tenant_field
         self._has_references = False
+        self._id_type = "text"
         self._collection = client.collections.use(settings.collection)
         try:
             self._check_collection()
@@ -172,6 +175,14 @@ class WeaviateTarget:
                     f"target weaviate: property {name!r} is compared by {tokenization}; expected tokenization field, "
                     "or other documents would pass for this one"
                 )
+        if settings.id_field:
+            kind = known[settings.id_field].data_type
+            self._id_type = str(getattr(kind, "value", kind))
+            if self._id_type not in ID_TYPES:
+                raise TargetUnavailable(
+                    f"target weaviate: property {settings.id_field!r} is of type {self._id_type}; expected one of "
+                    f"{', '.join(ID_TYPES)}, check [target] id_field"
+                )
 
     def _of(self, tenant: str) -> Any:
         """Return the collection as ``tenant`` sees it, None if there is no such tenant."""
@@ -229,9 +240,17 @@ class WeaviateTarget:
         from weaviate.classes.query import Filter
 
         if self._settings.id_field:
-            return Filter.by_property(self._settings.id_field).contains_any(ids)
+            typed = self._typed(ids)
+            return Filter.by_property(self._settings.id_field).contains_any(typed) if typed else None
         names = [key for key in ids if _is_uuid(key)]
         return Filter.by_id().contains_any(names) if names else None
+
+    def _typed(self, ids: Sequence[str]) -> list[Any]:
+        """Return ``ids`` as the property holds them, without those that it cannot hold."""
+        if self._id_type in ("int", "number"):
+            found = map(as_whole if self._id_type == "int" else as_number, ids)
+            return [number for number in found if number is not None]
+        return [key for key in ids if _is_uuid(key)] if self._id_type == "uuid" else list(ids)
 
     def _conditions(self, tenant: str, block: Sequence[Any]) -> Iterator[Any]:
         """Yield the conditions of the deletes of ``block``: uuid and hash, or uuid alone where no hash is stated."""
@@ -255,8 +274,8 @@ class WeaviateTarget:
 
     def _pair(self, one: Any) -> Pair:
         field = self._settings.id_field
-        key = one.properties.get(field) if field else str(one.uuid)
-        if not isinstance(key, str) or not key:
+        key = id_text(kept_id(one.properties.get(field))) if field else str(one.uuid)
+        if not key:
             raise fields.no_id(KIND, field)
         return key, fields.document_hash(self._settings, one.properties)
 
@@ -267,7 +286,7 @@ class WeaviateTarget:
         try:
             properties = {name: kept(value) for name, value in one.properties.items() if value is not None}
         except TypeError:
-            raise not_kept("a geo or phone property") from None
+            raise not_kept("a geo or phone property, or a whole number that its client would round") from None
         named = None if plain is not None or not vectors else vectors
         payload = fields.to_payload(uuid=str(one.uuid), properties=properties, vectors=named)
         return Row(key, hashed, fields.floats_to_bytes(plain), payload)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from drill.document_id import EXACT
 from drill.errors import CannotMeasure
 from drill.target import fields
 from drill.target.base import Row
@@ -25,9 +26,16 @@ def kept(value: Any) -> Any:
         return [kept(item) for item in value]
     if isinstance(value, dict):
         return {name: kept(item) for name, item in value.items()}
+    if isinstance(value, int) and abs(value) > EXACT:
+        raise TypeError  # the client writes every number as a floating point one
     if isinstance(value, str | int | float | bool | None):
         return value
     raise TypeError
+
+
+def kept_id(value: Any) -> Any:
+    """Return a property's value as an id is made of it."""
+    return str(value) if isinstance(value, uuid.UUID) else value
 
 
 def not_kept(what: str) -> CannotMeasure:

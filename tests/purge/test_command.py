@@ -396,7 +396,7 @@ def test_what_a_killed_drill_left_pending_is_settled_by_the_next_run(post: Post,
     start = {"seq": 0, "t": "", "kind": "start", "drill_id": killed.name, "env_file": "service.env"}
     (killed / "events.ndjson").write_text(json.dumps(start) + "\n")
     with pytest.raises(Killed):
-        world.purge(target=world.meddling("present", 1, die), work_dir=killed).run()
+        world.purge(target=world.meddling("present", 2, die), work_dir=killed).run()
     assert "2 parts not confirmed" in post.purge("status")[1]
     assert post.purge("run", "--plan", plan)[0] == 0
     held = {found.folder.name: found for found in kept(post.artifacts)}

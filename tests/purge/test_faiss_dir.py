@@ -172,8 +172,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "not trained": (patch(32, b"\x00"), "is not trained"),
     "document missing": (docs(listed(4)), "4 documents but 5 vectors"),
     "document too many": (docs(listed(6)), "6 documents but 5 vectors"),
-    "id empty": (docs([*listed(4), {"id": "", "text": "x"}]), "no id (a non-empty string) in row 4"),
-    "id a number": (docs([*listed(4), {"id": 7, "text": "x"}]), "no id (a non-empty string) in row 4"),
+    "id empty": (docs([*listed(4), {"id": "", "text": "x"}]), "no id (a text that is not empty, or a number) in row 4"),
+    "id null": (
+        docs([*listed(4), {"id": None, "text": "x"}]),
+        "no id (a text that is not empty, or a number) in row 4",
+    ),
+    "id a list": (
+        docs([*listed(4), {"id": [7], "text": "x"}]),
+        "no id (a text that is not empty, or a number) in row 4",
+    ),
     "not an object": (docs([*listed(4), "d5"]), "something other than an object in row 4"),
     "an object": (docs({"a": 1}), "not a JSON array"),
     "no JSON": (docs(b"<html>"), "not valid JSON"),

@@ -6,9 +6,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from drill.purge import quarantine as quarantine_module
 from drill.purge.budget import Budget
 from drill.purge.model import OverBudget
 from drill.secret import Secret
+from drill.target import Pair, Target
 from tests.purge.world import Forgetful, Killed, Log, World, die, documents, gone
 
 
@@ -148,8 +150,15 @@ def test_a_target_that_refuses_is_deferred_and_plan_raises(world: World) -> None
 
 @pytest.mark.parametrize(
     ("method", "nth", "purged"),
-    [("counts", 1, 0), ("scan", 1, 0), ("export", 2, 5), ("delete", 2, 5), ("present", 1, 0), ("counts", 2, 12)],
-    ids=["before", "while scanning", "while exporting", "while deleting", "after a delete", "while verifying"],
+    [
+        pytest.param("counts", 1, 0, id="before"),
+        pytest.param("scan", 1, 0, id="while scanning"),
+        pytest.param("present", 1, 0, id="while looking up what stays"),
+        pytest.param("export", 2, 5, id="while exporting"),
+        pytest.param("delete", 2, 5, id="while deleting"),
+        pytest.param("present", 2, 0, id="after a delete"),
+        pytest.param("counts", 2, 12, id="while verifying"),
+    ],
 )
 def test_a_target_that_breaks_off_is_deferred_and_a_rerun_finishes(
     world: World, method: str, nth: int, purged: int
@@ -161,6 +170,34 @@ def test_a_target_that_breaks_off_is_deferred_and_a_rerun_finishes(
     assert (report.status, report.purged) == (PurgeStatus.DEFERRED, purged), report
     assert f"{purged} " in report.reason
     assert "run the drill again" in report.reason
+    assert world.purge().run().left == 0
+    assert_quarantine_is_what_went(world, before, seeded)
+
+
+class Blind:
+    """A target whose look-ups find nothing, from the nth on: as where ids are numbers and texts are asked for."""
+
+    def __init__(self, target: Target, nth: int) -> None:
+        self._target = target
+        self._left = nth - 1
+
+    def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
+        self._left -= 1
+        return self._target.present(tenant, ids) if self._left >= 0 else set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_look_up_that_finds_nothing_proves_nothing_gone(world: World, nth: int) -> None:
+    """Documents that stay are asked for with those that are deleted: not found either, the purge stops and says so."""
+    seeded = world.seed()
+    before = {(row[1], row[4]) for row in world.dump()}
+    report = world.purge(target=lambda: Blind(world.target(), nth)).run()
+    assert report.status is PurgeStatus.DEFERRED
+    assert report.purged == max(0, nth - 2) * 5
+    assert "10 of 10 documents which a scan saw are not found by their id" in report.reason
     assert world.purge().run().left == 0
     assert_quarantine_is_what_went(world, before, seeded)
 
@@ -196,7 +233,7 @@ def test_killed_between_delete_and_confirmation_keeps_the_deleted(world: World) 
     seeded = world.seed()
     before = {(row[1], row[4]) for row in world.dump()}
     with pytest.raises(Killed):
-        world.purge(target=world.meddling("present", 2, die)).run()
+        world.purge(target=world.meddling("present", 3, die)).run()
     assert [path.name for path in (world.root / "drill" / "quarantine").glob("*.pending.parquet")]
     assert world.purge().run().purged == seeded - 10
     assert_quarantine_is_what_went(world, before, seeded)

@@ -52,18 +52,18 @@ def _answer(shard: Any, method: str, what: str, body: dict[str, Any]) -> Any:
             edge.ScrollRequest(
                 offset=_id(body.get("offset")),
                 limit=body.get("limit", 10),
-                filter=_filter(body.get("filter")),
+                filter=_filter(shard, body.get("filter")),
                 with_payload=body.get("with_payload", True),
                 with_vector=body.get("with_vector", False),
             )
         )
         return {"points": [_point(point) for point in points], "next_page_offset": _plain(after)}
     if what == "points/count":
-        return {"count": shard.count(edge.CountRequest(exact=body["exact"], filter=_filter(body.get("filter"))))}
+        return {"count": shard.count(edge.CountRequest(exact=body["exact"], filter=_filter(shard, body.get("filter"))))}
     if what == "facet":
         raise NotImplementedError("facets need an index that this server does not have")
     if what == "points/delete":
-        shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(body["filter"])))
+        shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(shard, body["filter"])))
         return {"operation_id": 1, "status": "completed"}
     if what == "points" and method == "PUT":
         assert body.get("update_mode") in (None, "insert_only")
@@ -85,22 +85,33 @@ def _id(name: Any) -> Any:
     return uuid.UUID(name) if isinstance(name, str) else name
 
 
-def _filter(raw: dict[str, Any] | None) -> Any:
+def _filter(shard: Any, raw: dict[str, Any] | None) -> Any:
     if raw is None:
         return None
     parts: dict[str, Any] = {
-        key: [_condition(one) for one in raw[key]] for key in ("must", "should", "must_not") if raw.get(key)
+        key: [_condition(shard, one) for one in raw[key]] for key in ("must", "should", "must_not") if raw.get(key)
     }
     return edge.Filter(**parts)
 
 
-def _condition(raw: dict[str, Any]) -> Any:
+def _condition(shard: Any, raw: dict[str, Any]) -> Any:
     if "has_id" in raw:
         return edge.HasIdCondition({_id(name) for name in raw["has_id"]})
     if "is_empty" in raw:
         return edge.IsEmptyCondition(raw["is_empty"]["key"])
     if "key" in raw:
+        if "range" in raw:
+            bounds = {name: raw["range"][name] for name in ("gte", "lte")}
+            return edge.FieldCondition(raw["key"], range=edge.RangeFloat(**bounds))
         match = raw["match"]
+        if isinstance(match.get("value"), bool):
+            return edge.HasIdCondition(_with_bool(shard, raw["key"], match["value"]))
         found = edge.MatchAny(match["any"]) if "any" in match else edge.MatchValue(match["value"])
         return edge.FieldCondition(raw["key"], match=found)
-    return _filter(raw)
+    return _filter(shard, raw)
+
+
+def _with_bool(shard: Any, key: str, value: bool) -> set[Any]:
+    """Return the points with this truth value: the engine's binding takes one for a number."""
+    everything = edge.ScrollRequest(limit=10_000, with_payload=True, with_vector=False)
+    return {point.id for point in shard.scroll(everything)[0] if point.payload.get(key) is value}

@@ -3,8 +3,9 @@
 import struct
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, ClassVar, LiteralString
 
 import numpy as np
 import psycopg
@@ -38,6 +39,14 @@ class Stage(ABC):
     """Whether vectors come back to the last bit after an undo."""
     ids_per_tenant: ClassVar[bool] = True
     """Whether two tenants may have the same id."""
+    as_id: Callable[[str], Any] = str
+    """What an id is kept as."""
+    is_copy: bool = False
+    """Whether its connection is another stage's."""
+
+    def with_numbers(self) -> "Stage":
+        """Return a place on the same server whose ids are whole numbers, where this kind can keep them so."""
+        return self
 
     @abstractmethod
     def keys(self, **changes: Any) -> Keys:
@@ -66,14 +75,17 @@ class PgvectorStage(Stage):
     kind = "pgvector"
     proof = "real server"
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, id_type: LiteralString = "text") -> None:
         self._dsn = dsn
         self._table = f"t_{uuid.uuid4().hex[:10]}"
         self._connection = psycopg.connect(dsn, autocommit=True)
         self._do(
-            "CREATE TABLE {} (tenant text, id text, text text, meta jsonb, content_hash text, embedding vector(8), "
-            "PRIMARY KEY (tenant, id))"
+            "CREATE TABLE {} (tenant text, id " + id_type + ", text text, meta jsonb, content_hash text, "
+            "embedding vector(8), PRIMARY KEY (tenant, id))"
         )
+
+    def with_numbers(self) -> Stage:
+        return PgvectorStage(self._dsn, "bigint")
 
     def keys(self, **changes: Any) -> Keys:
         changes = {name.replace("_field", "_column"): value for name, value in changes.items()}
@@ -98,7 +110,7 @@ class PgvectorStage(Stage):
         self._do("DROP TABLE {}")
         self._connection.close()
 
-    def _do(self, statement: str, *values: object) -> None:
+    def _do(self, statement: LiteralString, *values: object) -> None:
         self._connection.execute(SQL(statement).format(Identifier(self._table)), values or None)
 
 
@@ -112,6 +124,11 @@ class QdrantStage(Stage):
     def __init__(self, url: str, client: Any) -> None:
         self.url = url
         self.client = client
+
+    def with_numbers(self) -> Stage:
+        other = copy(self)
+        other.as_id, other.is_copy = int, True
+        return other
 
     def keys(self, **changes: Any) -> Keys:
         return settings.QdrantKeys(**{"kind": "qdrant", "url": self.url, "collection": self.name, **changes})
@@ -127,12 +144,28 @@ class QdrantStage(Stage):
 
         points = []
         for (key, text), vector in zip(held.items(), vectors(len(held)), strict=True):
-            payload = {"doc_id": key, "tenant": tenant, "text": text, "meta": {"n": 1.5}, "content_hash": hashed(text)}
+            payload = {
+                "doc_id": self.as_id(key),
+                "tenant": tenant,
+                "text": text,
+                "meta": {"n": 1.5},
+                "content_hash": hashed(text),
+            }
             payload = {name: value for name, value in payload.items() if value is not None}
             name = str(uuid.uuid5(uuid.NAMESPACE_URL, key if tenant == "a" else f"{tenant}/{key}"))
             points.append(models.PointStruct(id=name, vector=vector, payload=payload))
         if points:
             self.client.upsert(self.name, points=points)
+
+    def upsert(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        """Write points as they are."""
+        from qdrant_client import models
+
+        made = zip(payloads, vectors(len(payloads)), strict=True)
+        points = [
+            models.PointStruct(id=number, vector=vector, payload=one) for number, (one, vector) in enumerate(made)
+        ]
+        self.client.upsert(self.name, points=points)
 
     def close(self) -> None:
         self.client.close()
@@ -219,14 +252,18 @@ class MilvusStage(Stage):
     proof = "real server (2.3.5)"
     ids_per_tenant = False  # the primary key is one for all
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, as_id: Callable[[str], Any] = str) -> None:
         from pymilvus import DataType, MilvusClient
 
         self.url = url
         self._name = f"c{uuid.uuid4().hex[:8]}"
         self._client = MilvusClient(uri=url, timeout=30, dedicated=True)
         schema = self._client.create_schema(auto_id=False, enable_dynamic_field=True)
-        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=8192)
+        self.as_id = as_id
+        if as_id is str:
+            schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=8192)
+        else:
+            schema.add_field("id", DataType.INT64, is_primary=True)
         for name in ("tenant", "content_hash", "text"):
             schema.add_field(name, DataType.VARCHAR, max_length=9000)
         schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=DIMENSION)
@@ -234,17 +271,20 @@ class MilvusStage(Stage):
         index.add_index("embedding", index_type="FLAT", metric_type="COSINE")
         self._client.create_collection(self._name, schema=schema, index_params=index)
 
+    def with_numbers(self) -> Stage:
+        return type(self)(self.url, int)
+
     def keys(self, **changes: Any) -> Keys:
         return settings.MilvusKeys(**{"kind": "milvus", "url": self.url, "collection": self._name, **changes})
 
     def reset(self) -> None:
-        self._client.delete(self._name, filter='id != ""')
+        self._client.delete(self._name, filter='id != ""' if self.as_id is str else "id != 12321")
 
     def write(self, held: Mapping[str, str], tenant: str = "a", hashed: Hashed = content_hash) -> None:
         rows = [
             {
-                "id": key, "tenant": tenant, "text": text, "content_hash": hashed(text) or "", "embedding": vector,
-                "meta": {"n": 1.5},
+                "id": self.as_id(key), "tenant": tenant, "text": text, "content_hash": hashed(text) or "",
+                "embedding": vector, "meta": {"n": 1.5},
             }
             for (key, text), vector in zip(held.items(), vectors(len(held)), strict=True)
         ]  # fmt: skip
@@ -274,12 +314,18 @@ class OpensearchStage(Stage):
     def keys(self, **changes: Any) -> Keys:
         return settings.OpensearchKeys(**self._common(changes))
 
+    def with_numbers(self) -> Stage:
+        other = copy(self)
+        other.as_id, other.is_copy, other._name = int, True, f"{self._name}n"
+        return other
+
     def _common(self, changes: dict[str, Any]) -> dict[str, Any]:
         return {"kind": self.kind, "url": self.url, "index": self._name, "id_field": "uid", **changes}
 
     def reset(self) -> None:
         self._client.indices.delete(index=self._name, params={"ignore_unavailable": "true"}, ignore=[404])
         fields = {name: {"type": "keyword"} for name in ("tenant", "uid", "content_hash")}
+        fields["uid"]["type"] = "keyword" if self.as_id is str else "long"
         vector = {"type": "knn_vector", "dimension": DIMENSION}
         mapping = {"properties": {**fields, "text": {"type": "text"}, "embedding": vector}}
         self._client.indices.create(index=self._name, body={"mappings": mapping})
@@ -288,7 +334,7 @@ class OpensearchStage(Stage):
         lines: list[Any] = []
         for (key, text), vector in zip(held.items(), vectors(len(held)), strict=True):
             name = uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant}/{key}").hex
-            source = {"tenant": tenant, "uid": key, "text": text, "embedding": vector, "meta": {"n": 1.5}}
+            source = {"tenant": tenant, "uid": self.as_id(key), "text": text, "embedding": vector, "meta": {"n": 1.5}}
             stated = {"content_hash": hashed(text)} if hashed(text) else {}
             lines += [{"index": {"_index": self._name, "_id": name}}, {**source, **stated}]
         if lines:
@@ -347,6 +393,11 @@ class WeaviateStage(Stage):
         self.collections = collections
         self._name = f"Docs{'Native' if self.native else 'Shared'}"
 
+    def with_numbers(self) -> Stage:
+        other = copy(self)
+        other.as_id, other.is_copy = int, True
+        return other
+
     def keys(self, **changes: Any) -> Keys:
         defaults = {"kind": "weaviate", "url": self.url, "grpc_url": self._grpc, "collection": self._name}
         return settings.WeaviateKeys(**{**defaults, "tenant_field": "" if self.native else "tenant", **changes})
@@ -355,7 +406,8 @@ class WeaviateStage(Stage):
         self.collections.held.clear()
         self.collections.active.clear()
         fields = {"doc_id": "field", "tenant": "field", "content_hash": "word", "text": "word", "meta": "word"}
-        self.collections.create(self._name, fields, tenants=self.native)
+        numbers = {} if self.as_id is str else {"doc_id": "int"}
+        self.collections.create(self._name, fields, numbers, tenants=self.native)
         for tenant in TENANTS if self.native else ("",):
             self.collections.add_tenant(self._name, tenant)
 
@@ -364,7 +416,14 @@ class WeaviateStage(Stage):
         self.collections.active.setdefault((self._name, tenant if self.native else ""), True)
         for (key, text), vector in zip(held.items(), vectors(len(held)), strict=True):
             stated = {"content_hash": hashed(text)} if hashed(text) else {}
-            properties = {"doc_id": key, "tenant": tenant, "text": text, "meta": "m", "tags": ["x", "y"], **stated}
+            properties = {
+                "doc_id": self.as_id(key),
+                "tenant": tenant,
+                "text": text,
+                "meta": "m",
+                "tags": ["x", "y"],
+                **stated,
+            }
             name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant}/{key}"))
             raw = struct.pack(f"<{DIMENSION}f", *vector)
             objects[name] = {"uuid": name, "properties": properties, "vector": raw}

@@ -40,9 +40,9 @@ class Collections(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]  # 
         self.held: dict[tuple[str, str], dict[str, Object]] = {}
         self.active: dict[tuple[str, str], bool] = {}
 
-    def create(self, name: str, properties: dict[str, str], *, tenants: bool) -> None:
-        """Make a collection; ``properties`` maps a name to its tokenization."""
-        self.schemas[name] = _schema(name, properties, tenants=tenants)
+    def create(self, name: str, properties: dict[str, str], types: dict[str, str], *, tenants: bool) -> None:
+        """Make a collection; ``properties`` maps a name to its tokenization, ``types`` to what is no text."""
+        self.schemas[name] = _schema(name, properties, types, tenants=tenants)
 
     def add_tenant(self, name: str, tenant: str, *, active: bool = True) -> dict[str, Object]:
         self.active[name, tenant] = active
@@ -97,6 +97,8 @@ class Collections(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]  # 
         for one in request.objects:
             properties = json_format.MessageToDict(one.properties.non_ref_properties)
             properties |= {array.prop_name: list(array.values) for array in one.properties.text_array_properties}
+            whole = self._whole_numbers(one.collection) & properties.keys()
+            properties |= {name: int(properties[name]) for name in whole}
             raw = one.vector_bytes or (one.vectors[0].vector_bytes if one.vectors else b"")
             self.held[one.collection, one.tenant][one.uuid] = {
                 "uuid": one.uuid,
@@ -115,6 +117,10 @@ class Collections(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]  # 
             if name == request.collection and (not wanted or tenant in wanted)
         ]
         return tenants_pb2.TenantsGetReply(took=0.001, tenants=found)
+
+    def _whole_numbers(self, collection: str) -> set[str]:
+        """Properties that are written as floating point numbers, like every number, and kept as whole ones."""
+        return {one["name"] for one in self.schemas[collection]["properties"] if one["dataType"] == ["int"]}
 
     def _of(self, request: Any, context: Any) -> dict[str, Object]:
         if request.collection not in self.schemas:
@@ -170,6 +176,8 @@ def _value(value: Any) -> Any:
         return properties_pb2.Value(list_value=properties_pb2.ListValue(text_values=texts))
     if value is None:
         return properties_pb2.Value(null_value=0)
+    if isinstance(value, int):
+        return properties_pb2.Value(int_value=value)
     return properties_pb2.Value(number_value=value)
 
 
@@ -184,14 +192,16 @@ def _holds(condition: Any, one: Object) -> bool:
     if condition.operator == operators.OPERATOR_EQUAL:
         return bool(seen == condition.value_text)
     assert condition.operator == operators.OPERATOR_CONTAINS_ANY
-    return seen in set(condition.value_text_array.values)
+    kind = condition.WhichOneof("test_value")
+    assert kind == ("value_int_array" if isinstance(seen, int) else "value_text_array"), f"{kind} for {type(seen)}"
+    return seen in set(getattr(condition, kind).values)
 
 
 def floats(raw: bytes) -> list[float]:
     return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
-def _schema(name: str, properties: dict[str, str], *, tenants: bool) -> dict[str, Any]:
+def _schema(name: str, properties: dict[str, str], types: dict[str, str], *, tenants: bool) -> dict[str, Any]:
     return {
         "class": name,
         "invertedIndexConfig": {
@@ -202,11 +212,11 @@ def _schema(name: str, properties: dict[str, str], *, tenants: bool) -> dict[str
         "multiTenancyConfig": {"enabled": tenants, "autoTenantCreation": False, "autoTenantActivation": False},
         "properties": [
             {
-                "dataType": ["text"],
+                "dataType": [types.get(one, "text")],
                 "name": one,
-                "tokenization": tokenization,
+                **({} if one in types else {"tokenization": tokenization}),
                 "indexFilterable": True,
-                "indexSearchable": True,
+                "indexSearchable": one not in types,
             }
             for one, tokenization in properties.items()
         ],
