@@ -1,5 +1,6 @@
 """What a drill can be configured with: one frozen dataclass per section of ``drill.toml`` (DESIGN.md section 5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -220,3 +221,11 @@ class Config:
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
     source: Path | None = None
     """The file it was read from; ``None``: built-in defaults."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Keys that only the service's own env file answers -> the variable that was taken."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Keys that nobody answers, though the service's env file has a variable for them -> why it cannot be used."""
+
+    def missing(self, key: str, otherwise: str) -> str:
+        """Say that ``key`` has no value: why the service's own variable could not serve, else ``otherwise``."""
+        return self.unusable.get(key, otherwise)

@@ -104,7 +104,7 @@ def _check_ranges(config: Config) -> None:
 
 
 def _check_url(name: str, url: str) -> None:
-    if problem := _url_problem(url):
+    if problem := url_problem(url):
         raise UsageError(f"{name}: {problem}")
 
 
@@ -173,7 +173,7 @@ def _check_window(opens: str, closes: str) -> None:
         raise UsageError(f"[window] closes: seen {closes}, expected a time after opens ({opens})")
 
 
-def _url_problem(url: str) -> str:
+def url_problem(url: str) -> str:
     """Return why ``url`` cannot be the address of a service, empty if it can.
 
     It is never quoted. One with credentials is refused rather than masked: it stands in error texts of clients, in

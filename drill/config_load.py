@@ -8,24 +8,15 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from drill.config import Config, Query, Target
 from drill.config_check import check
+from drill.config_defaults import Defaults, Tables, Values, kind_called
 from drill.errors import UsageError
-from drill.target.settings import KINDS, all_keys, keys_of, kinds_with, service_defaults
-
-Values = Mapping[str, str | None]
-Tables = dict[str, dict[str, Any]]
-
-SERVICE_NAMES = {
-    "PROM_QUERY_URL": ("metrics", "prometheus_url"),
-    "FAISS_DATA_DIR": ("primary", "path"),
-    "RETRIEVAL_TARGET_BACKEND": ("target", "kind"),
-}
-"""Names in the service's own env file that serve as defaults."""
+from drill.target.settings import KINDS, all_keys, keys_of, kinds_with
 
 
 def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
@@ -42,45 +33,21 @@ def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
 
 def load_config(path: Path | None, env_file: Path, env_values: Values, environ: Mapping[str, str]) -> Config:
     """Read and check a configuration; every mistake is a `UsageError` that names the key."""
-    tables = _service_defaults(env_values, env_file)
-    for section, table in _read_toml(path).items():
-        tables.setdefault(section, {}).update(table)
+    tables = _read_toml(path)
     for source in (env_values, environ):
         _override(tables, source)
-    _complete_target(tables, env_values)
-    config = _build_config(tables, path)
+    _check_kind(tables.get("target", {}).get("kind", ""))
+    defaults = Defaults(tables, env_values, env_file)
+    config = replace(_build_config(tables, path), taken=defaults.taken, unusable=defaults.unusable)
     check(config)
     return config
 
 
-def _service_defaults(env_values: Values, env_file: Path) -> Tables:
-    tables: Tables = {}
-    for name, (section, key) in SERVICE_NAMES.items():
-        if value := env_values.get(name):
-            tables.setdefault(section, {})[key] = value
-    if path := tables.get("primary", {}).get("path"):
-        tables["primary"]["path"] = str(env_file.parent / path)
-    if tenant := env_values.get("DEFAULT_TENANT"):
-        tables["service"] = {"tenants": [tenant]}
-    return tables
-
-
-def _complete_target(tables: Tables, env_values: Values) -> None:
-    """Take the connection of the target from the service's own names, where nothing else says what it is.
-
-    A backend of the service that is no kind we know does not keep a rollback from running: it cannot be compared, and
-    step 2 says so. A kind that was written down for the drill is checked.
-    """
-    table = tables.get("target", {})
-    kind = table.get("kind", "")
-    if not isinstance(kind, str):
-        return
-    if kind and kind not in KINDS and kind != env_values.get("RETRIEVAL_TARGET_BACKEND"):
-        raise UsageError(f"[target] kind: seen {kind!r}, expected one of {', '.join(KINDS)}")
-    for key, value in service_defaults(kind, env_values).items():
-        other = key.removesuffix("_env") if key.endswith("url_env") else key
-        if key not in table and other not in table:
-            table[key] = value
+def _check_kind(kind: object) -> None:
+    """Check the kind of target that was written down for the drill."""
+    if kind and isinstance(kind, str) and kind not in KINDS:
+        meant = f"; probably {called!r}" if (called := kind_called(kind)) else ""
+        raise UsageError(f"[target] kind: seen {kind!r}, expected one of {', '.join(KINDS)}{meant}")
 
 
 def _read_toml(path: Path | None) -> Tables:
@@ -164,7 +131,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 
 
 def _sections() -> dict[str, Any]:
-    return {name: kind for name, kind in _hints(Config).items() if name != "source"}
+    return {name: kind for name, kind in _hints(Config).items() if is_dataclass(kind)}
 
 
 def _hints(kind: Any) -> dict[str, Any]:

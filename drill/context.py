@@ -171,7 +171,23 @@ class Drill:
     def primary(self) -> Primary | None:
         """The FAISS side, if the drill can see it."""
         settings = self.config.primary
-        return open_primary(settings.kind, Path(settings.path)) if settings.path else None
+        return None if self.no_primary else open_primary(settings.kind, Path(settings.path))
+
+    @property
+    def no_primary(self) -> str:
+        """Why the drill cannot see the FAISS side; empty if it can.
+
+        What the service calls its directory may be a path of another machine or working directory, so one that is not
+        here is not known, and no proof that FAISS is gone.
+        """
+        settings, key = self.config.primary, "[primary] path"
+        if not settings.path:
+            otherwise = f"no FAISS directory is known: set {key}, or FAISS_DATA_DIR in the env file"
+            return self.config.missing(key, otherwise)
+        name = self.config.taken.get(key)
+        if name and settings.kind.startswith("faiss") and not os.path.isdir(settings.path):  # noqa: PTH112 - raises nothing
+            return f"{name} of the env file names {settings.path}, which is no directory here; set {key}"
+        return ""
 
     @cached_property
     def queries(self) -> list[tuple[str, str]]:
@@ -325,7 +341,8 @@ class Drill:
 
         target = self.config.target
         if not target.kind:
-            raise CannotMeasure("no target is configured: set [target] kind and its connection to compare and purge")
+            otherwise = "no target is configured: set [target] kind and its connection to compare and purge"
+            raise CannotMeasure(self.config.missing("[target] kind", otherwise))
         values = {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
         return open_target(target, values, self.config.service.tenants)
 

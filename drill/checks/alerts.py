@@ -91,7 +91,8 @@ def alerts(drill: Drill, window: Window) -> Evidence:
     if not slo.alerts:
         return Evidence(Verdict.NOT_RUN, 'there is no alerting here, by choice ([slo] alerts = "")')
     if not drill.config.metrics.prometheus_url:
-        reason = "alerts live in Prometheus and [metrics] prometheus_url names none: set it"
+        key = "[metrics] prometheus_url"
+        reason = f"alerts live in Prometheus: {drill.config.missing(key, f'{key} names none: set it')}"
         return Evidence(Verdict.INCONCLUSIVE, f'{reason}, or say [slo] alerts = "" where there is no alerting')
     client = drill.prometheus
     span = _span_until_now(drill, window, client)

@@ -63,8 +63,7 @@ def faiss_again(drill: Drill) -> Evidence | None:
 
 def _judge(drill: Drill) -> Evidence:
     if drill.primary is None:
-        reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
-        return Evidence(Verdict.NOT_RUN, reason)
+        return Evidence(Verdict.NOT_RUN, drill.no_primary)
     settings = drill.config.primary
     found = [_kept(drill, drill.primary, tenant) for tenant in drill.config.service.tenants]
     return _together(found, settings)

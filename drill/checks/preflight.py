@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from drill.checks import endpoints
 from drill.checks.faiss_kept import remember
 from drill.checks.silence import short
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
-from drill.errors import WindowClosed
+from drill.errors import NoFallback, WindowClosed
 from drill.http import BROKEN_OFF
 from drill.metrics.snapshot import START_TIME
 from drill.primary import IndexFacts
@@ -109,11 +110,20 @@ def _window(drill: Drill) -> Evidence:
 def faiss(drill: Drill) -> Evidence:
     """Check that there is a FAISS index to fall back to, for every tenant.
 
-    Raises `NoFallback` if one is missing, empty or damaged.
+    Raises `NoFallback` if one is missing, empty or damaged, for tenants that somebody named for the drill.
     """
+    name = drill.config.taken.get("[service] tenants")
+    try:
+        return _faiss(drill)
+    except NoFallback as problem:
+        if name is None or (Path(drill.config.primary.path) / drill.config.service.tenants[0]).is_dir():
+            raise
+        return Evidence(Verdict.INCONCLUSIVE, f"{problem}; the tenant is {name} of the env file: set [service] tenants")
+
+
+def _faiss(drill: Drill) -> Evidence:
     if drill.primary is None:
-        reason = "no FAISS directory is known: set [primary] path, or FAISS_DATA_DIR in the env file"
-        return Evidence(Verdict.INCONCLUSIVE, reason)
+        return Evidence(Verdict.INCONCLUSIVE, drill.no_primary)
     drill.faiss_before = remember(drill.primary, drill.config.service.tenants)
     facts = [look.facts for look in drill.faiss_before.values()]
     if not any(fact.dimension for fact in facts):
@@ -202,6 +212,13 @@ def _let_a_restart_end(drill: Drill) -> None:
 
 def metrics(drill: Drill) -> Evidence:
     """Check that the metrics this drill judges by exist on every instance, and are those of one living process."""
+    evidence = _metrics(drill)
+    unusable = drill.config.missing("[metrics] prometheus_url", "")
+    note = f"; {unusable}, until then each instance's own page is read" if unusable else ""
+    return replace(evidence, reason=f"{evidence.reason}{note}")
+
+
+def _metrics(drill: Drill) -> Evidence:
     readings = drill.source.recent(drill.service.instances, WORKER_READS)
     last = readings[-1]
     detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}

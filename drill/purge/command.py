@@ -94,8 +94,8 @@ def _opened(arguments: argparse.Namespace, name: str) -> Iterator[Drill]:
 
     with standalone(_request(arguments, name)) as drill:
         if drill.primary is None or not drill.config.target.kind:
-            missing = "[primary] path" if drill.primary is None else "[target] kind"
-            raise UsageError(f"{missing} is not configured; the purge compares FAISS with the target")
+            missing = drill.no_primary or drill.config.missing("[target] kind", "[target] kind is not configured")
+            raise UsageError(f"{missing}; the purge compares FAISS with the target")
         yield drill
 
 

@@ -24,8 +24,8 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
             Verdict.NOT_RUN, "--purge off: divergence is unknown, by the operator's choice"
         )
     if drill.primary is None or not drill.config.target.kind:
-        missing = "[primary] path" if drill.primary is None else "[target]"
-        reason = f"could not compare: {missing} is not configured; --purge off says that this is on purpose"
+        missing = drill.no_primary or drill.config.missing("[target] kind", "[target] is not configured")
+        reason = f"could not compare: {missing}; --purge off says that this is on purpose"
         return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, reason)
     purge = new_purge(drill)
     if not drill.apply:

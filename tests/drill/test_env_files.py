@@ -1,10 +1,12 @@
 """Whole drills on odd env files: what is refused says why, what takes long holds up no flag."""
 
 import os
+import re
 
 import pytest
 
 from drill.envfile import FLAGS
+from sandbox.stack import Stack
 from tests.drill.harness import ENV, Desk
 from tests.drill.test_bad_input import clear_line
 from tests.drill.test_partial_runs import run
@@ -73,3 +75,38 @@ def test_an_env_file_that_is_made_to_take_long_holds_up_no_flag(env_desk: Desk) 
     assert env_desk.env_file.read_bytes() == odd + AFTER
     assert set(ran.entry["changes"]) == set(FLAGS)
     clear_line(ran.output, "service.env", "it was not tried whether", "bash")
+
+
+OWN_NAMES = {
+    "PROM_QUERY_URL": "op://prod/monitoring/url",
+    "RETRIEVAL_TARGET_BACKEND": "vector-store-of-ours",
+    "FAISS_DATA_DIR": "s3://bucket/faiss",
+}
+
+
+@pytest.mark.parametrize("mode", ["--dry-run", "--apply"])
+def test_what_the_service_calls_its_own_things_stops_no_rollback(env_desk: Desk, mode: str) -> None:
+    """Each row that lacks one of them names the variable, and never what it holds."""
+    own = "".join(f"{name}={value}\n" for name, value in OWN_NAMES.items()).encode()
+    env_desk.env_file.write_bytes(own + ENV)
+    ran = run(env_desk, mode)
+    assert ran.code not in {4, 11}, ran
+    assert env_desk.env_file.read_bytes() == own + (AFTER if mode == "--apply" else ENV)
+    assert "FAISS_DATA_DIR" in ran.reason("preflight.faiss")
+    assert "PROM_QUERY_URL" in ran.reason("preflight.metrics")
+    assert not any(value in ran.output + str(ran.entries) for value in OWN_NAMES.values())
+
+
+def test_an_odd_env_file_and_defaults_of_the_service_s_own_are_green(stack: Stack, desk: Desk) -> None:
+    """A service whose env file holds lines that python-dotenv skips, and a drill that is told next to nothing."""
+    odd = b"; for the unit, don't edit\nOPTS=-a \\\n  -b x y\nnot a statement\n"
+    before = odd + stack.env_file.read_bytes()
+    stack.env_file.write_bytes(before)
+    written = stack.drill_config.read_text()
+    told = re.sub(r'(?m)^(kind = "pgvector"|path = .*)\n', "", written)
+    assert told.count("\n") == written.count("\n") - 2
+    stack.env_file.with_name("told.toml").write_text(told)
+    ran = desk.drill("--apply", "--drill-config", str(stack.env_file.with_name("told.toml")))
+    ran.expect(0)
+    assert stack.env_file.read_bytes().startswith(odd)
+    assert len(stack.env_file.read_bytes()) == len(before) + 2 + len("faiss") - len("pgvector")
