@@ -27,6 +27,14 @@ class Service:
     outbox_replay_command: list[str] = field(default_factory=list)
     """argv, no shell: makes the service send the target what waits in the outbox (``--replay-outbox``)."""
     outbox_replay_timeout_s: float = 300.0
+    ingest_path: str = "/internal/retrieval/ingest"
+    """Where users write documents: tells which instance has been written to. Empty: there is no such path."""
+    flags_path: str = ""
+    """Where each instance says its own effective flags, as JSON; empty: nowhere."""
+    flags: dict[str, str] = field(default_factory=dict)
+    """``dual_write``, ``shadow_read``, ``backend``: their places in that JSON (JMESPath); by default their names."""
+    dual_write_lag_s: float = 5.0
+    """How long a dual-write may take to the target: a document that is not there then was not written there."""
 
     @property
     def urls(self) -> tuple[str, ...]:

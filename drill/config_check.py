@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from drill.config import Config, Target
+from drill.config import Config, Service, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
 from drill.primary import KINDS as PRIMARY_KINDS
@@ -28,22 +28,15 @@ METRIC_NAMES = (
     "ALERTS",
 )
 """The metrics of DESIGN.md section 7, which `[metrics] names` may rename."""
+FLAG_NAMES = ("dual_write", "shadow_read", "backend")
+"""What ``[service] flags`` may map."""
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 def check(config: Config) -> None:
     """Raise `UsageError` for the first value that cannot be meant."""
     service = config.service
-    for url in (service.base_url, *service.instances):
-        _check_url("[service] base_url and instances", url)
-    for name in ("health_path", "search_path", "embed_path", "metrics_path", "chat_path"):
-        value = getattr(service, name)
-        if not value.startswith("/") and not (name == "chat_path" and not value):
-            raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /")
-    if service.on_boot_failure not in {"restore", "leave"}:
-        raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
-    if not service.tenants or len(set(service.urls)) != len(service.urls):
-        raise UsageError("[service] tenants must not be empty and instances must not repeat")
+    _check_service(service)
     _check_ranges(config)
     _check_window(config.window.opens, config.window.closes)
     if config.primary.kind not in PRIMARY_KINDS:
@@ -63,6 +56,36 @@ def check(config: Config) -> None:
     _check_metric_names(config.metrics.names)
     _check_ca_file("[service]", service.ca_file)
     _check_target(config.target)
+
+
+def _check_service(service: Service) -> None:
+    for url in (service.base_url, *service.instances):
+        _check_url("[service] base_url and instances", url)
+    for name in ("health_path", "search_path", "embed_path", "metrics_path", "chat_path"):
+        value = getattr(service, name)
+        if not value.startswith("/") and not (name == "chat_path" and not value):
+            raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /")
+    for name in ("ingest_path", "flags_path"):
+        if (value := getattr(service, name)) and not value.startswith("/"):
+            raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /, or nothing")
+    _check_flags(service.flags)
+    if service.on_boot_failure not in {"restore", "leave"}:
+        raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
+    if not service.tenants or len(set(service.urls)) != len(service.urls):
+        raise UsageError("[service] tenants must not be empty and instances must not repeat")
+
+
+def _check_flags(flags: Mapping[str, str]) -> None:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    for name, path in flags.items():
+        if name not in FLAG_NAMES:
+            raise UsageError(f"[service] flags: seen {name!r}, expected {', '.join(FLAG_NAMES)}")
+        try:
+            jmespath.compile(path)
+        except JMESPathError:
+            raise UsageError(f"[service] flags: {name}: seen {path!r}, expected a JMESPath expression") from None
 
 
 def _check_ranges(config: Config) -> None:
@@ -87,6 +110,7 @@ def _check_ranges(config: Config) -> None:
         ("[purge] drift_sample", purge.drift_sample, 0, 100_000),
         ("[history] max_age_days", config.history.max_age_days, 0, 100_000),
         ("[smoke] top_k", config.smoke.top_k, 1, 1000),
+        ("[service] dual_write_lag_s", config.service.dual_write_lag_s, 0, 300),
         ("[service] outbox_replay_timeout_s", config.service.outbox_replay_timeout_s, 0.1, 86_400),
         ("[rehearsal] boot_timeout_s", config.rehearsal.boot_timeout_s, 0.1, 3600),
         ("[rehearsal] stop_timeout_s", config.rehearsal.stop_timeout_s, 0.1, 3600),

@@ -93,6 +93,7 @@ class EventLog:
             "unit": evidence.unit,
             "duration_s": entry.duration_s,
             "required": entry.required,
+            "proof": evidence.proof,
         }
         self._write(ROW, facts)
 

@@ -70,6 +70,8 @@ class Evidence:
     window_s: float | None = None
     unit: str = ""
     detail: Mapping[str, Scalar] = field(default_factory=dict)
+    proof: str = ""
+    """What the proof of a flag rests on (`drill.proof.Rank`); empty where no flag is proven."""
 
     def __post_init__(self) -> None:
         """Make printable what others may have written."""

@@ -152,6 +152,7 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         f"reload_command = {_toml(reload_command)}",
         "reload_timeout_s = 60",
         f"outbox_replay_command = {_toml(replay_command)}",
+        'flags_path = "/internal/retrieval/status"  # what each process says of its own flags',
         "",
         *(f"[[smoke.queries]]\nquery = {_toml(query)}\nexpect_ids = {_toml([one])}\n" for query, one in golden.items()),
         f'[primary]\nkind = "faiss-dir"\npath = {_toml(str(home.faiss_dir))}',

@@ -23,41 +23,63 @@ OFF_REASONS = {"off", "disabled", "flag", "flag_off", "flag_disabled", "dual_wri
 
 def judge_dual_write(drill: Drill, window: Window) -> Evidence:
     """Judge that no instance tries to write to the target."""
+    return judge_silence(window, DUAL_WRITE, lambda delta: _dual_writes(drill, window, delta), what="dual-write")
+
+
+def _dual_writes(drill: Drill, window: Window, delta: Delta) -> Mapping[str, float]:
     limit = drill.config.slo.max_circuit_open_per_s * max(window.seconds, 1.0)
+    skipped = {
+        f"skipped{{reason={labels.get('reason', '')}}}": value
+        for labels, value in delta.moved("retrieval_dual_write_skipped_total")
+        if not flag_says_off(labels) and not value <= limit
+    }
+    others = {
+        name: value
+        for name, value in delta.counters("retrieval_dual_write_")
+        if name not in {"retrieval_dual_write_skipped_total", "retrieval_dual_write_outbox_dropped_total"}
+    }
+    return {**others, **skipped}
 
-    def growth(delta: Delta) -> Mapping[str, float]:
-        skipped = {
-            f"skipped{{reason={labels.get('reason', '')}}}": value
-            for labels, value in delta.moved("retrieval_dual_write_skipped_total")
-            if labels.get("reason", "").lower().replace("-", "_") not in OFF_REASONS and not value <= limit
-        }
-        others = {
-            name: value
-            for name, value in delta.counters("retrieval_dual_write_")
-            if name not in {"retrieval_dual_write_skipped_total", "retrieval_dual_write_outbox_dropped_total"}
-        }
-        return {**others, **skipped}
 
-    return judge_silence(window, DUAL_WRITE, growth, what="dual-write")
+def flag_says_off(labels: Mapping[str, str]) -> bool:
+    """Whether a dual-write was skipped because the flag is off."""
+    return labels.get("reason", "").lower().replace("-", "_") in OFF_REASONS
 
 
 def judge_shadow(_drill: Drill, window: Window) -> Evidence:
     """Judge that every ``retrieval_shadow_*`` counter is flat while requests are served."""
-    return judge_silence(window, SHADOW, lambda delta: dict(delta.counters("retrieval_shadow_")), what="shadow-read")
+    return judge_silence(window, SHADOW, _shadow_reads, what="shadow-read")
+
+
+def _shadow_reads(delta: Delta) -> Mapping[str, float]:
+    return dict(delta.counters("retrieval_shadow_"))
+
+
+def _other_backends(delta: Delta) -> Mapping[str, float]:
+    return {
+        f"requests{{backend={labels['backend']}}}": value
+        for labels, value in delta.moved("retrieval_requests_total")
+        if labels.get("backend", "faiss") != "faiss"
+    }
+
+
+def disobeyed(drill: Drill, window: Window) -> frozenset[str]:
+    """Return the instances that are seen to disobey any of the three flags."""
+    return frozenset(
+        name
+        for name, delta in window.since_boot.items()
+        if any(
+            not value <= 0
+            for moved in (_dual_writes(drill, window, delta), _shadow_reads(delta), _other_backends(delta))
+            for value in moved.values()
+        )
+    )
 
 
 def judge_backend(_drill: Drill, window: Window) -> Evidence:
     """Judge that each instance served the probes from FAISS, and nothing from anywhere else."""
-
-    def growth(delta: Delta) -> Mapping[str, float]:
-        return {
-            f"requests{{backend={labels['backend']}}}": value
-            for labels, value in delta.moved("retrieval_requests_total")
-            if labels.get("backend", "faiss") != "faiss"
-        }
-
     evidence = judge_silence(
-        window, ("retrieval_requests_total",), growth, what="requests to other backends than FAISS"
+        window, ("retrieval_requests_total",), _other_backends, what="requests to other backends than FAISS"
     )
     served = {name: delta.growth("retrieval_requests_total", backend="faiss") for name, delta in window.deltas.items()}
     short_of = [name for name, count in served.items() if count < window.probes[name]]

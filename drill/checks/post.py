@@ -5,13 +5,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 from drill.checks.endpoints import GONE
-from drill.checks.flags import judge_backend, judge_shadow
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
 from drill.context import Drill
 from drill.http import Reply
 from drill.metrics.snapshot import Delta
 from drill.observation import Window
+from drill.proof.judge import prove_backend, prove_shadow
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, ratio_bounds
 from drill.verdict import Verdict, worst
@@ -209,7 +209,7 @@ def shadow_silent(drill: Drill, window: Window) -> Evidence:
     A sampling of 1 % shows nothing in most short windows: silence of an instance that served fewer than
     ``min_requests`` requests proves little (0.99^300 = 5 %, the "rule of three" of METRICS.md, A4).
     """
-    evidence, least = judge_shadow(drill, window), drill.config.slo.min_requests
+    evidence, least = prove_shadow(drill, window), drill.config.slo.min_requests
     if evidence.verdict is not Verdict.PASS:
         return evidence
     name, served = min(_served(window).items(), key=lambda item: item[1])
@@ -227,7 +227,7 @@ def _served(window: Window) -> Mapping[str, float]:
 def backend(drill: Drill, _window: Window) -> Evidence:
     """Judge once more, with a reading taken now, that every instance still answers from FAISS only, and is healthy."""
     now = drill.glance_at_metrics() if drill.source.waits else drill.read_metrics()
-    evidence = judge_backend(drill, drill.window(now))
+    evidence = prove_backend(drill, drill.window(now))
     sick = [health for health in drill.service.health() if not health.ok]
     if sick:
         seen = "; ".join(f"{short(health.instance)}: {health.reply.seen()}" for health in sick)

@@ -94,6 +94,7 @@ def _evidence(verdict: Verdict, facts: Mapping[str, Scalar]) -> Evidence:
         samples=samples if isinstance(samples, int) else None,
         window_s=_number(facts.get("window_s")),
         unit=str(facts.get("unit") or ""),
+        proof=str(facts.get("proof") or ""),
     )
 
 

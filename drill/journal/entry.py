@@ -77,6 +77,7 @@ def _step(entry: Entry) -> dict[str, Scalar]:
         "verdict": str(entry.evidence.verdict),
         "duration_s": _seconds(entry.duration_s),
         "reason": _reason(entry.evidence),
+        **_proof(entry.evidence),
     }
 
 
@@ -91,11 +92,17 @@ def _check(entry: Entry) -> dict[str, Scalar]:
         "samples": evidence.samples,
         "window_s": _seconds_or_none(evidence.window_s),
         "reason": _reason(evidence),
+        **_proof(evidence),
     }
 
 
 def _reason(evidence: Evidence) -> str:
     return evidence.reason or "no reason was given"
+
+
+def _proof(evidence: Evidence) -> dict[str, Scalar]:
+    """Return what the proof of a flag rests on, for the rows that prove one."""
+    return {"proof": evidence.proof} if evidence.proof else {}
 
 
 def _purge(counts: PurgeCounts) -> dict[str, Scalar]:

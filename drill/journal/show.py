@@ -9,7 +9,8 @@ from typing import Any
 from drill.printable import printable
 
 _LIMIT = 1 << 20
-_COLUMNS = ("timestamp", "result", "mode", "env_file", "operator", "took", "safe after", "notes")
+_COLUMNS = ("timestamp", "result", "mode", "env_file", "operator", "took", "safe after", "proven by", "notes")
+_FLAGS = {"disable_dual_write": "dual-write", "disable_shadow_read": "shadow-read", "force_faiss": "backend"}
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -48,8 +49,19 @@ def _cells(entry: dict[str, Any]) -> tuple[str, ...]:
         printable(entry.get("operator")),
         _seconds(entry.get("duration_s")),
         _seconds(entry.get("time_to_safety_s")),
+        _proofs(entry.get("steps")),
         printable(entry.get("notes")),
     )
+
+
+def _proofs(steps: object) -> str:
+    """Return what the proof of each flag rests on: one word where it is the same for all."""
+    rows = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    proven = [step for step in rows if step.get("id") in _FLAGS and "proof" in step]
+    found = {_FLAGS[step["id"]]: printable(step["proof"]) for step in proven}
+    if len(found) == len(_FLAGS) and len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return ", ".join(f"{flag} {proof}" for flag, proof in found.items()) or "-"
 
 
 def _seconds(value: object) -> str:

@@ -12,6 +12,9 @@ from drill.errors import Refused
 from drill.journal.show import last_lines
 from drill.metrics.snapshot import Delta
 from drill.observation import Reading
+from drill.proof.flags import Flag
+from drill.proof.ranks import PASSING
+from drill.proof.spoken import ask
 from drill.verdict import Verdict
 
 FLAG = "FF_RETRIEVAL_DUAL_WRITE"
@@ -47,6 +50,9 @@ def _check_journal(drill: Drill) -> None:
     entry, step = looked[-1]
     if step["verdict"] != Verdict.PASS or entry.get("restored"):
         raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step['verdict']}")
+    if step.get("proof") not in PASSING:
+        seen = "by a restart only" if step.get("proof") else "in a way that its journal line does not tell"
+        raise _not_proven(f"drill {entry['drill_id']} has shown {STEP} {seen}")
 
 
 def _looked(step: Mapping[str, Any]) -> bool:
@@ -56,6 +62,8 @@ def _looked(step: Mapping[str, Any]) -> bool:
 
 def _check_service(drill: Drill) -> None:
     """Watch every instance's dual-write counters, which must be readable and must not move."""
+    if talking := [short(url) for url, one in ask(drill).items() if one.rolled_back.get(Flag.DUAL_WRITE) is False]:
+        raise _not_proven(f"{', '.join(talking)} says itself that it is on")
     first = drill.read_metrics()
     _check_reading(first)
     time.sleep(WATCH_S)

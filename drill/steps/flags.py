@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
+from drill.checks.flags import judge_dual_write
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.envfile import FLAGS
 from drill.observation import Window
+from drill.proof.judge import prove_backend, prove_shadow
 from drill.record import Evidence, Scalar
 from drill.rollback import FLAG_OF_STEP, Progress, Rollback
 from drill.verdict import Outcome, Verdict
@@ -26,12 +27,12 @@ def disable_dual_write(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evide
 
 def disable_shadow_read(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:
     """Set FF_RETRIEVAL_SHADOW_READ=OFF and prove that no read is shadowed any more."""
-    return _flag_step(drill, rollback, "disable_shadow_read", judge_shadow)
+    return _flag_step(drill, rollback, "disable_shadow_read", prove_shadow)
 
 
 def force_faiss(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:
     """Set RETRIEVAL_BACKEND=faiss and prove that every instance answers from FAISS and from nothing else."""
-    outcome, evidence = _flag_step(drill, rollback, "force_faiss", judge_backend)
+    outcome, evidence = _flag_step(drill, rollback, "force_faiss", prove_backend)
     if evidence.verdict is Verdict.PASS and rollback.proven_at and drill.written_at:
         drill.record.time_to_safety_s = round(rollback.proven_at - drill.written_at, 3)
         if drill.record.time_to_safety_s > drill.config.slo.rto_s:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from drill.context import Drill
 from drill.errors import CannotMeasure
+from drill.proof.ranks import PASSING
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.verdict import Outcome, Verdict
@@ -30,7 +31,8 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     purge = new_purge(drill)
     if not drill.apply:
         return _rehearse(drill, purge)
-    if drill.record.entries["disable_dual_write"].evidence.verdict is not Verdict.PASS:
+    step = drill.record.entries["disable_dual_write"].evidence
+    if step.verdict is not Verdict.PASS or step.proof not in PASSING:
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(
             Verdict.INCONCLUSIVE, "deferred: dual-write is not proven off; run the drill again"

@@ -1,97 +1,101 @@
-"""Proof by content that dual-write is off: what users wrote to FAISS since the reload must not be on the target.
+"""Proof by content that dual-write is off: what was written to FAISS since the reload must not be on the target.
 
-The metrics of the design count failed and skipped dual-writes, not successful ones: a dual-write that works is silent.
-So the two stores are asked themselves. Every user's write is its own positive control.
+The metrics count failed and skipped dual-writes, not successful ones: a dual-write that works is silent, and so is a
+writer that counts nothing. So the two stores are asked themselves, and each look-up has a positive control.
 """
 
+import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.observation import Window
+from drill.proof.flags import Flag
+from drill.proof.lookup import LookUp, look_up
+from drill.proof.stores import Stores, remember
+from drill.proof.weigh import by_url, weigh
+from drill.proof.writes import written_to
 from drill.record import Evidence, Scalar
-from drill.steps.inventories import MAX_LOOKED_UP, Inventory, inventories, written_since
+from drill.steps.inventories import Inventory, inventories, written_since
 from drill.verdict import Verdict
+
+POLL_S = 0.5
 
 
 @dataclass
 class WriteWitness:
-    """Remembers FAISS as it was when the service settled, and later looks for what has been written since."""
+    """Remembers both stores as they were when the service settled, and later looks for what has been written since."""
 
     drill: Drill
-    _before: dict[str, Inventory] = field(default_factory=dict)
-    _problem: str = ""
+    _stores: Stores = field(default_factory=Stores)
 
     def begin(self) -> None:
-        """Take the inventory to compare with."""
-        self._before, self._problem = inventories(self.drill)
+        """Take the inventories to compare with."""
+        self._stores = remember(self.drill)
 
     def judge(self, evidence: Evidence, window: Window) -> Evidence:
         """Return ``evidence`` of the metrics, made worse or firmer by what the stores say."""
-        writes = _user_writes(self.drill, window)
-        fresh = self._fresh() if self._before else {}
-        reached, asked = self._reached(fresh) if fresh else (0, 0)
+        fresh, problem = self._fresh()
+        try:
+            seen = self._look_until_settled(fresh)
+        except CannotMeasure as failure:
+            seen = LookUp(problems=(str(failure),))
         detail: dict[str, Scalar] = {
             **evidence.detail,
-            "user writes by metrics": writes,
-            "new documents looked up": asked,
+            "documents written since the reload": sum(map(len, fresh.values())),
+            "of them looked up": seen.asked,
+            "known documents found beside": seen.controls,
         }
-        if reached:
+        told = replace(evidence, detail=detail)
+        if seen.reached:
             reason = (
-                f"{reached} of {asked} documents written since the reload are on the target: dual-write is still on"
+                f"{seen.reached} of {seen.asked} documents written since the reload are on the target: "
+                "dual-write is still on"
             )
-            return replace(evidence, verdict=Verdict.FAIL, value=reached, threshold=0, reason=reason, detail=detail)
-        if evidence.verdict is not Verdict.PASS:
-            return replace(evidence, detail=detail)
-        verdict, reason = _conclude(self.drill, window, writes, asked, self._problem)
-        return replace(evidence, verdict=verdict, reason=reason, detail=detail)
+            return replace(told, verdict=Verdict.FAIL, value=seen.reached, threshold=0, reason=reason)
+        proven = seen.not_written > 0 and not seen.suspect
+        effect = by_url(self.drill, window, written_to(self.drill, window), every=True) if proven else ()
+        remarks = [text for text in (self._stores.problem, problem, *seen.problems, *self._remarks(seen)) if text]
+        if proven and evidence.verdict is Verdict.PASS:
+            told = replace(told, reason=f"{self._said(seen)}; {evidence.reason}")
+        return weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks)
 
-    def _fresh(self) -> dict[str, Inventory]:
+    def _said(self, seen: LookUp) -> str:
+        lag = self.drill.config.service.dual_write_lag_s
+        return (
+            f"{seen.not_written} documents written since the reload, none of them on the target {lag:g} s later "
+            f"({seen.controls} known documents found in the same calls)"
+        )
+
+    def _remarks(self, seen: LookUp) -> list[str]:
+        told = []
+        if seen.suspect:
+            told.append(f"{seen.suspect} of {seen.asked} new documents are on the target, and nothing tells since when")
+        if others := [tenant for tenant, items in self._stores.both.items() if items and not self._agrees(tenant)]:
+            told.append(f"{', '.join(others)}: no hash of the target agrees with FAISS, nothing is judged by hashes")
+        return told
+
+    def _agrees(self, tenant: str) -> bool:
+        return self._stores.known(tenant).comparable
+
+    def _fresh(self) -> tuple[dict[str, Inventory], str]:
+        """Return what is in FAISS since the service settled, and why not all of it can be known."""
+        if not self._stores.faiss:
+            return {}, ""
         now, problem = inventories(self.drill)
-        self._problem = problem or self._problem
-        return written_since(self._before, now)
+        return written_since(self._stores.faiss, now), problem
 
-    def _reached(self, fresh: Mapping[str, Inventory]) -> tuple[int, int]:
-        reached = asked = 0
-        try:
-            with closing(self.drill.open_target()) as target:
-                for tenant, items in fresh.items():
-                    wanted = dict(islice(items.items(), MAX_LOOKED_UP))
-                    reached += len(target.present(tenant, list(wanted)) & set(wanted.items()))
-                    asked += len(wanted)
-        except CannotMeasure as problem:
-            self._problem = str(problem)
-        return reached, asked
-
-
-def _user_writes(drill: Drill, window: Window) -> float:
-    """Count requests that change something, by the service's HTTP metrics: all but reads and what the drill asks."""
-    service = drill.config.service
-    asked = {service.search_path, service.embed_path, service.chat_path}
-    return sum(
-        value
-        for delta in window.deltas.values()
-        for labels, value in delta.moved("http_requests_total")
-        if labels.get("method") in {"POST", "PUT", "PATCH", "DELETE"} and labels.get("route") not in asked
-    )
-
-
-def _conclude(drill: Drill, window: Window, writes: float, asked: int, problem: str) -> tuple[Verdict, str]:
-    """Say what a silent window proves: by content, by traffic, or by the restart alone."""
-    note = f" (not all could be compared: {problem})" if problem else ""
-    if asked:
-        seen = f"{asked} documents written since the reload, none of them on the target"
-        return Verdict.PASS, f"{seen}; counters silent{note}"
-    if writes:
-        return Verdict.PASS, f"{writes:g} user writes since the reload and no dual-write counter moved{note}"
-    if drill.config.service.reload_command and drill.written_at is not None:
-        old = [name for name in window.deltas if name not in drill.new_processes]
-        if old:
-            reason = (
-                f"{', '.join(old)} did not restart and no user wrote in the window: nothing shows the flag is obeyed"
-            )
-            return Verdict.INCONCLUSIVE, reason
-    return Verdict.PASS, "every instance took the env file and no dual-write counter moved (no user wrote meanwhile)"
+    def _look_until_settled(self, fresh: Mapping[str, Inventory]) -> LookUp:
+        """Look the documents up at once, and again when a dual-write would have arrived."""
+        if not fresh:
+            return LookUp()
+        lag_s = self.drill.config.service.dual_write_lag_s
+        deadline = time.monotonic() + lag_s
+        seen = look_up(self.drill, self._stores, fresh)
+        if seen.reached or not seen.not_written:
+            return seen
+        while (left_s := deadline - time.monotonic()) > 0:
+            self.drill.tick(f"waiting {lag_s:g} s for documents that must not reach the target")
+            time.sleep(min(POLL_S, left_s))
+        return look_up(self.drill, self._stores, fresh)

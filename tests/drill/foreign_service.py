@@ -59,6 +59,8 @@ def serve(env_file: Path, docs: list[dict[str, Any]], poll_s: float) -> None:  #
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 return self.answer(generate_latest(REGISTRY), "text/plain; version=0.0.4")
+            if self.path == "/debug/config":
+                return self.answer(json.dumps({"env": flags.values}).encode())
             return self.answer(b'{"status":"ok"}' if self.path == "/health" else b"{}", status=200)
 
         def do_OPTIONS(self) -> None:

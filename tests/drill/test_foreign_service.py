@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import pytest
 
+from drill.envfile import FLAGS
 from tests.drill.harness import ENV, ROOT, Desk
 
 POLL_S = 3.0
@@ -53,7 +54,19 @@ def foreign(tmp_path: Path) -> Iterator[Desk]:
     process.communicate()
 
 
+def says_its_flags(desk: Desk) -> None:
+    """Tell the drill where the service shows its flags, and by which names."""
+    config = desk.env_file.with_name("drill.toml")
+    paths = {flag: f"env.{key}" for flag, key in zip(("dual_write", "shadow_read", "backend"), FLAGS, strict=True)}
+    flags = "".join(f'{flag} = "{path}"\n' for flag, path in paths.items())
+    config.write_text(
+        config.read_text().replace("reload_timeout_s", 'flags_path = "/debug/config"\nreload_timeout_s')
+        + f"[service.flags]\n{flags}"
+    )
+
+
 def test_a_foreign_service_that_re_reads_by_itself_is_rolled_back_and_proven(foreign: Desk) -> None:
+    says_its_flags(foreign)
     rehearsed = foreign.drill("--purge", "off")
     rehearsed.expect(0)
     assert foreign.env_file.read_bytes() == ENV
@@ -61,9 +74,21 @@ def test_a_foreign_service_that_re_reads_by_itself_is_rolled_back_and_proven(for
     applied.expect(0)
     assert applied.entry["time_to_safety_s"] > POLL_S / 2
     assert "divergence is unknown" in applied.reason("purge_delta")
+    proofs = {step["id"]: step["proof"] for step in applied.entry["steps"] if "proof" in step}
+    assert proofs == {"disable_dual_write": "process", "disable_shadow_read": "effect", "force_faiss": "effect"}
 
 
 def test_without_a_target_an_automatic_purge_is_inconclusive(foreign: Desk) -> None:
+    says_its_flags(foreign)
     ran = foreign.drill("--apply")
     ran.expect(10)
     assert ran.not_green == {"purge_delta"}
+
+
+def test_a_service_that_shows_nothing_of_dual_write_is_not_proven(foreign: Desk) -> None:
+    """No document, no word of the process: that the file says OFF and no counter moves is no proof."""
+    assert foreign.drill("--purge", "off").code == 0
+    ran = foreign.drill("--apply", "--purge", "off")
+    ran.expect(10)
+    assert ran.not_green == {"disable_dual_write"}
+    assert "by a restart only" in ran.reason("disable_dual_write")

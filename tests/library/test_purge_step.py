@@ -31,7 +31,7 @@ def step(
 ) -> tuple[Drill, Outcome, Evidence]:
     drill = with_primary(make_drill(folder, env=MIGRATING, apply=True, toml='[target]\nkind = "pgvector"'))
     drill.purge_mode = "auto"
-    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off")
+    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off", proof="effect")
     if planned is not None:
         env, urls = drill.plan.old_bytes, drill.config.service.urls
         drill.held_plan = make_plan("p-1", ".env", env, {}, urls, planned, apply=False)

@@ -51,6 +51,7 @@ class Restarting(ScriptedService):
         lines = [f"# TYPE retrieval_{name}_total counter" for name in families]
         lines += [f"# TYPE retrieval_shadow_{name} histogram" for name in shadows]
         lines += [f'retrieval_requests_total{{backend="{backend}"}} {self.requests}']
+        lines += [] if backend == "faiss" else ['retrieval_shadow_dropped_total{reason="timeout"} 3']
         lines += [f"process_start_time_seconds {self.starts}", ""]
         return Answer("\n".join(lines).encode(), kind=CLASSIC)
 

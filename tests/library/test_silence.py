@@ -22,7 +22,10 @@ Judge = Callable[[Drill, Window], Evidence]
 
 @pytest.fixture
 def drill(tmp_path: Path) -> Drill:
-    return make_drill(tmp_path, toml="[slo]\nmin_requests = 20\n")
+    drill = make_drill(tmp_path, toml="[slo]\nmin_requests = 20\n")
+    counted = {"retrieval_shadow_dropped_total{reason=timeout}": 1.0}  # the old processes did count shadow reads
+    drill.before = reading(0.0, snapshot(A, counted), snapshot(B, counted))
+    return drill
 
 
 def growth(delta: Delta) -> Mapping[str, float]:

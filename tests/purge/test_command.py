@@ -19,7 +19,7 @@ from drill.purge.kept import kept
 from drill.purge.standalone import Request, standalone
 from tests.purge.world import Killed, World, die, documents
 
-PASSED = {"id": "disable_dual_write", "outcome": "applied", "verdict": "pass"}
+PASSED = {"id": "disable_dual_write", "outcome": "applied", "verdict": "pass", "proof": "effect"}
 
 
 @dataclass
@@ -275,6 +275,16 @@ def test_run_refuses_if_the_last_drill_did_not_prove_it(post: Post, world: World
     """What counts is the last drill that looked, not the best one."""
     post.journal(PASSED, **later)
     assert "drill earlier found disable_dual_write" in refused(post, world)
+
+
+@pytest.mark.parametrize(("proof", "said"), [("restart", "by a restart only"), (None, "journal line does not tell")])
+def test_run_refuses_if_dual_write_was_not_proven_by_effect_or_by_the_process(
+    post: Post, world: World, proof: str | None, said: str
+) -> None:
+    """A line of an older drill does not tell what its proof rested on: the drill is run again."""
+    step = {name: value for name, value in {**PASSED, "proof": proof}.items() if value}
+    post.journal(step)
+    assert said in refused(post, world)
 
 
 def test_run_refuses_while_the_service_writes(post: Post, world: World, service: Service) -> None:

@@ -1,0 +1,69 @@
+"""Whether counters that stand still can speak at all: the positive control of silence."""
+
+import json
+
+from drill.checks.flags import SHADOW
+from drill.context import Drill
+from drill.journal.show import last_lines
+from drill.metrics.snapshot import Snapshot
+from drill.observation import Window
+from drill.proof.flags import Flag
+from drill.proof.ranks import Rank
+from drill.verdict import Verdict
+
+JOURNAL_LINES = 1000
+REQUESTS = "retrieval_requests_total"
+
+
+def shadow_counters_speak(drill: Drill, window: Window) -> frozenset[str]:
+    """Return the instances, by their names in ``window``, whose shadow counters would move if shadow-read were on.
+
+    A service that counts no shadow reads at all is silent, whatever the flag. So one of these must hold:
+
+    - they were seen to move: in the process before the reload, in this one, or in an earlier drill of the same env;
+    - every family has a sample, so that its number is known and not only its name, and nothing shows that it stands
+      still while shadow-read is on: a process on which it was on, and which served ``min_requests``, counted some.
+    """
+    if _seen_earlier(drill):
+        return frozenset(window.deltas)
+    return frozenset(name for name in window.deltas if _speaks(drill, window, name))
+
+
+def _speaks(drill: Drill, window: Window, name: str) -> bool:
+    before = drill.before.snapshots if drill.before else {}
+    old = [before[name]] if name in before else list(before.values())
+    if any(_shadow_reads(one) for one in (*old, window.first.snapshots[name])):
+        return True
+    was_on = any(change.key == Flag.SHADOW_READ.key for change in drill.plan.changes)
+    if was_on and any(one.total(REQUESTS) >= drill.config.slo.min_requests for one in old):
+        return False
+    return all(_has_sample(window.last.snapshots[name], family) for family in SHADOW)
+
+
+def _shadow_reads(snapshot: Snapshot) -> float:
+    return sum(
+        value
+        for (name, _), value in snapshot.samples.items()
+        if name.startswith("retrieval_shadow_") and name.endswith(("_total", "_count"))
+    )
+
+
+def _has_sample(snapshot: Snapshot, family: str) -> bool:
+    names = {family, f"{family}_count", f"{family}_total"}
+    return any(name in names for name, _ in snapshot.samples)
+
+
+def _seen_earlier(drill: Drill) -> bool:
+    """Whether an earlier drill of this env has seen the counters move: it proved the flag by them, or re-opened."""
+    try:
+        lines = last_lines(drill.journal, JOURNAL_LINES)
+    except OSError:
+        return False
+    entries = [entry for line in lines if (entry := json.loads(line)).get("env_file") == drill.record.env_file]
+    return any(
+        (row.get("id") == "disable_shadow_read" and row.get("proof") == Rank.EFFECT)
+        or (row.get("id") == "reopen.shadow_read" and row.get("verdict") == Verdict.PASS)
+        for entry in entries
+        for row in (*entry.get("steps", ()), *entry.get("checks", ()))
+        if isinstance(row, dict)
+    )

@@ -1,0 +1,80 @@
+"""What each process says of its own flags: ``[service] flags_path``, mapped by ``[service] flags``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from drill.checks.silence import short
+from drill.context import Drill
+from drill.proof.flags import Flag
+from drill.service import each
+
+WORKERS = 4
+"""How often a listed instance is asked: several processes may share its port."""
+BALANCED = 16
+"""How often the one address of instances that are not listed is asked."""
+_OFF = frozenset({"off", "false", "0", "no", "disabled", "none"})
+_ON = frozenset({"on", "true", "1", "yes", "enabled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The answer of one instance."""
+
+    rolled_back: Mapping[Flag, bool] = field(default_factory=dict)
+    """Flag -> whether its value is that of the rollback; flags that it says nothing of are left out."""
+    problem: str = ""
+
+
+def ask(drill: Drill) -> dict[str, Spoken]:
+    """Ask every instance for its flags; nothing where no ``flags_path`` is configured."""
+    service = drill.config.service
+    if not service.flags_path:
+        return {}
+    instances = list(drill.service.instances)
+    return dict(zip(instances, each(lambda url: _ask(drill, url), instances), strict=True))
+
+
+def _ask(drill: Drill, url: str) -> Spoken:
+    """Ask one address several times, on new connections: workers may share it, and each has flags of its own."""
+    asked = [_once(drill, url) for _ in range(WORKERS if drill.config.service.instances else BALANCED)]
+    told = {flag: all(words) for flag in Flag if (words := _words(asked, flag))}
+    return Spoken(told, next((one.problem for one in asked if one.problem), ""))
+
+
+def _words(asked: list[Spoken], flag: Flag) -> list[bool]:
+    """Return what all answers say of a flag; nothing where one of them is missing and none contradicts."""
+    words = [one.rolled_back[flag] for one in asked if flag in one.rolled_back]
+    return words if len(words) == len(asked) or not all(words) else []
+
+
+def _once(drill: Drill, url: str) -> Spoken:
+    service = drill.config.service
+    reply = drill.client.get(url + service.flags_path, fresh=True)
+    said = reply.json()
+    if said is None:
+        return Spoken(problem=f"{short(url)}{service.flags_path}: {reply.seen()}, expected JSON")
+    values = {flag: _value(said, service.flags.get(flag, flag)) for flag in Flag}
+    told = {flag: back for flag, value in values.items() if (back := rolled_back(flag, value)) is not None}
+    missing = [str(flag) for flag in Flag if flag not in told]
+    problem = f"{short(url)}{service.flags_path} says nothing of {', '.join(missing)}" if missing else ""
+    return Spoken(told, problem)
+
+
+def _value(said: object, path: str) -> object:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        return jmespath.search(path, said)
+    except JMESPathError:
+        return None  # a path that does not fit this answer
+
+
+def rolled_back(flag: Flag, value: object) -> bool | None:
+    """Return whether ``value`` is that of the rollback; None if it is neither that nor another known value."""
+    text = str(value).strip().lower() if isinstance(value, bool | int | float | str) else ""
+    if flag is Flag.BACKEND:
+        return text == "faiss" if text and isinstance(value, str) else None
+    if text in {"0.0", *_OFF} and value is not None:
+        return True
+    return False if text in {"1.0", *_ON} else None

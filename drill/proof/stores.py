@@ -1,0 +1,112 @@
+"""Both stores as they were when the service settled: what later look-ups are compared with."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from drill.context import Drill
+from drill.errors import DrillError
+from drill.proof.copies import Known
+from drill.steps.inventories import MAX_DOCUMENTS, Inventory, inventories
+from drill.target import Target
+
+LIST_S = 3.0
+"""How long listing the target may take; a longer list is not taken. The flags are written, but not proven yet."""
+CONTROLS = 25
+"""Documents of a tenant known to be on both sides that are asked for again beside those that must not be found."""
+SAMPLE = 1000
+"""Documents of FAISS that are looked up on a target that was not listed, to find some that are on both sides."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """FAISS and the target, tenant by tenant. Empty where they cannot be followed, for the reason ``problem``."""
+
+    faiss: Mapping[str, Inventory] = field(default_factory=dict)
+    target: Mapping[str, Inventory] = field(default_factory=dict)
+    """Of each tenant whose documents were all listed."""
+    both: Mapping[str, Inventory] = field(default_factory=dict)
+    """Documents that are on both sides, with the target's hash: the positive control of every later look-up."""
+    problem: str = ""
+
+    def known(self, tenant: str) -> Known:
+        """Return what later look-ups of ``tenant`` are judged by."""
+        faiss = self.faiss.get(tenant, {})
+        agreed = any(digest and faiss.get(name) == digest for name, digest in self.both.get(tenant, {}).items())
+        return Known(listed=tenant in self.target, comparable=agreed)
+
+
+def remember(drill: Drill) -> Stores:
+    """Return both stores as they are now. Never raises; takes ``LIST_S`` twice at most, and reading FAISS.
+
+    The target is listed first: what is written to FAISS after its own inventory cannot be in the list already.
+    """
+    if drill.primary is None or not drill.config.target.kind:
+        return Stores(problem="[primary] path and [target] are needed to look documents up")
+    listed = bounded(lambda: _listed(drill), LIST_S) or {}
+    faiss, problem = inventories(drill)
+    missing = [tenant for tenant in faiss if tenant not in listed]
+    looked_up = bounded(lambda: _looked_up(drill, faiss, missing), LIST_S) if missing else {}
+    if looked_up is None:
+        problem = "; ".join(filter(None, (problem, f"the target did not answer within {LIST_S:g} s")))
+    shared = {tenant: _shared(items, faiss[tenant]) for tenant, items in listed.items() if tenant in faiss}
+    both = {**shared, **(looked_up or {})}
+    return Stores(faiss, listed, both, problem)
+
+
+def bounded(work: Callable[[], Found], seconds: float) -> Found | None:
+    """Return what ``work`` returns within ``seconds``; None if it fails or takes longer: it is then left alone."""
+    found: list[Found] = []
+
+    def run() -> None:
+        with suppress(DrillError):
+            found.append(work())
+
+    thread = threading.Thread(target=run, daemon=True, name="look-up")
+    thread.start()
+    thread.join(seconds)
+    return found[0] if found and not thread.is_alive() else None
+
+
+def _listed(drill: Drill) -> dict[str, Inventory]:
+    """List each tenant of the target that is small enough, in time."""
+    deadline = time.monotonic() + LIST_S
+    with closing(drill.open_target()) as target:
+        target.flush()
+        found = {tenant: _list(target, tenant, deadline) for tenant in drill.config.service.tenants}
+    return {tenant: items for tenant, items in found.items() if items is not None}
+
+
+def _list(target: Target, tenant: str, deadline: float) -> Inventory | None:
+    found: Inventory = {}
+    for page in target.scan(tenant):
+        found.update(page)
+        if len(found) > MAX_DOCUMENTS or time.monotonic() > deadline:
+            return None
+    return found
+
+
+def _looked_up(drill: Drill, faiss: Mapping[str, Inventory], tenants: list[str]) -> dict[str, Inventory]:
+    with closing(drill.open_target()) as target:
+        target.flush()
+        return {
+            tenant: dict(islice(sorted(target.present(tenant, _sample(faiss[tenant]))), CONTROLS)) for tenant in tenants
+        }
+
+
+def _sample(items: Inventory) -> list[str]:
+    """Return ids from all over an inventory: the newest may not be on the target, nor the oldest."""
+    return list(islice(items, 0, None, max(1, len(items) // SAMPLE)))[:SAMPLE]
+
+
+def _shared(target: Inventory, faiss: Inventory) -> Inventory:
+    """Return ``CONTROLS`` documents of both sides, those that agree first."""
+    shared = [name for name in faiss if name in target]
+    agree = [name for name in shared if target[name] and target[name] == faiss[name]]
+    return {name: target[name] for name in islice(dict.fromkeys((*agree, *shared)), CONTROLS)}

@@ -1,0 +1,87 @@
+"""From what was seen of a flag to its rank and its verdict, instance by instance."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from drill.checks.flags import disobeyed
+from drill.checks.silence import short
+from drill.context import Drill
+from drill.observation import Window
+from drill.proof import spoken
+from drill.proof.flags import Flag
+from drill.proof.ranks import Rank, weakest
+from drill.record import Evidence, Scalar
+from drill.verdict import Verdict
+
+HOW = {
+    Flag.DUAL_WRITE: "a document must be written since and looked up ([canary] tenant), or the service say its flags",
+    Flag.SHADOW_READ: "its counters must have been seen to move while it was on, or the service say its flags",
+    Flag.BACKEND: "its requests must be counted by backend, or the service say its flags",
+}
+"""What would prove a flag."""
+
+
+def weigh(
+    drill: Drill, window: Window, flag: Flag, evidence: Evidence, effect: Collection[str], remarks: Collection[str] = ()
+) -> Evidence:
+    """Return ``evidence`` with its rank, and with the verdict that goes with it.
+
+    ``effect``: the instances (URLs) on which the flag's effect was seen to be gone. What was measured and is bad, or
+    could not be measured, stays so; a process that says the flag is on contradicts. A pass needs every instance on one
+    of the first two ranks.
+    """
+    if evidence.verdict is Verdict.FAIL:
+        return evidence
+    said = spoken.ask(drill)
+    against = [short(url) for url, one in said.items() if one.rolled_back.get(flag) is False]
+    if against:
+        reason = f"{', '.join(against)} says itself that {flag.key} is not {flag.rolled_back}; {evidence.reason}"
+        return evidence.judged(Verdict.FAIL, reason)
+    ranks = _ranks(drill, window, flag, effect, said)
+    rank = weakest(list(ranks.values()))
+    problems = dict.fromkeys((*remarks, *(one.problem for one in said.values() if one.problem)))
+    detail: dict[str, Scalar] = {
+        **evidence.detail,
+        **{f"proof {short(url)}": found.words for url, found in ranks.items()},
+        **{f"remark {number}": text for number, text in enumerate(problems, 1)},
+    }
+    if evidence.verdict is not Verdict.PASS:
+        return replace(evidence, detail=detail)
+    told = "".join(f"; {text}" for text in problems)
+    if rank.enough:
+        return replace(evidence, reason=f"{rank.words}: {evidence.reason}{told}", detail=detail, proof=str(rank))
+    reason = f"{_by_restart(drill, window, flag, ranks)}: {evidence.reason}{told}"
+    return replace(evidence, verdict=Verdict.INCONCLUSIVE, reason=reason, detail=detail, proof=str(rank))
+
+
+def _ranks(
+    drill: Drill, window: Window, flag: Flag, effect: Collection[str], said: Mapping[str, spoken.Spoken]
+) -> dict[str, Rank]:
+    """Rank every instance. One that is seen to disobey another flag is not taken at its word for this one."""
+    liars = by_url(drill, window, disobeyed(drill, window), every=False)
+    ranks = {}
+    for url in drill.service.instances:
+        word = url in said and said[url].rolled_back.get(flag) and url not in liars
+        ranks[url] = Rank.EFFECT if url in effect else Rank.PROCESS if word else Rank.RESTART
+    return ranks
+
+
+def _by_restart(drill: Drill, window: Window, flag: Flag, ranks: Mapping[str, Rank]) -> str:
+    """Say which instances are unproven, and what would prove them."""
+    open_ones = [url for url, rank in ranks.items() if not rank.enough]
+    new = by_url(drill, window, drill.new_processes, every=True)
+    names = ", ".join(short(url) + ("" if url in new else " (no restart was seen)") for url in open_ones)
+    return f"{Rank.RESTART.words} on {names}: nothing shows that {flag.key} is obeyed ({HOW[flag]})"
+
+
+def by_url(drill: Drill, window: Window, names: Collection[str], *, every: bool) -> frozenset[str]:
+    """Return the URLs of the instances that the metrics call ``names``.
+
+    Where the source calls them otherwise, nobody knows which is which: then all of them are meant if all names
+    (``every``), or any of them, are among ``names``.
+    """
+    urls = frozenset(drill.service.instances)
+    if urls <= window.deltas.keys():
+        return urls & set(names)
+    known = [name in names for name in window.deltas]
+    return urls if known and (all(known) if every else any(known)) else frozenset()

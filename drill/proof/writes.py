@@ -1,0 +1,35 @@
+"""Which instances users have written documents to, by the service's HTTP metrics."""
+
+from collections.abc import Mapping
+
+from drill.context import Drill
+from drill.metrics.snapshot import Delta
+from drill.observation import Window
+
+HTTP = "http_requests_total"
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def written_to(drill: Drill, window: Window) -> frozenset[str]:
+    """Return the instances, by their names in ``window``, that have accepted a write of a user inside it.
+
+    Only requests to ``[service] ingest_path`` count: what other requests change is not known. Where there is one
+    instance only, every document that is new has been written to it.
+    """
+    if len(window.deltas) == 1 and len(drill.service.instances) == 1:
+        return frozenset(window.deltas)
+    return frozenset(
+        name for name, delta in window.deltas.items() if _accepted(delta, drill.config.service.ingest_path)
+    )
+
+
+def _accepted(delta: Delta, path: str) -> float:
+    return sum(value for labels, value in delta.moved(HTTP) if path and _is_write(labels, path))
+
+
+def _is_write(labels: Mapping[str, str], path: str) -> bool:
+    """Whether the labels are those of a write that was accepted, whatever route and status are called."""
+    values = set(labels.values())
+    statuses = [labels[name] for name in ("status", "code", "status_code") if name in labels]
+    changing = labels.get("method", "POST").upper() in CHANGING
+    return path in values and changing and all(status.startswith("2") for status in statuses)

@@ -1,0 +1,85 @@
+"""Silent counters prove shadow-read off only where they have been seen to move, or are known to be at a number."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drill.context import Drill
+from drill.proof.judge import prove_shadow
+from drill.verdict import Verdict
+from tests.library.world import MIGRATING, A, B, make_drill, probes, reading, snapshot, window
+
+FAISS = "retrieval_requests_total{backend=faiss}"
+TARGET = "retrieval_requests_total{backend=pgvector}"
+SHADOW = "retrieval_shadow_latency_seconds_count{backend=pgvector}"
+ZEROS = {
+    "retrieval_shadow_agreement_at_5_count": 0.0,
+    "retrieval_shadow_ndcg_at_10_count": 0.0,
+    "retrieval_shadow_latency_seconds_count": 0.0,
+    "retrieval_shadow_dropped_total": 0.0,
+}
+TOML = f'[service]\ninstances = ["{A}", "{B}"]\n[slo]\nmin_requests = 20\n'
+
+
+@pytest.fixture
+def drill(tmp_path: Path) -> Drill:
+    return make_drill(tmp_path, toml=TOML, env=MIGRATING)
+
+
+def silent(samples: dict[str, float] | None = None) -> Any:
+    """Return a window in which both instances served and no shadow counter moved."""
+    before = [snapshot(name, {FAISS: 5, **(samples or {})}) for name in (A, B)]
+    after = [snapshot(name, {FAISS: 25, **(samples or {})}) for name in (A, B)]
+    return window(before, after, probes(20, (A, B)), new=(A, B))
+
+
+def earlier(drill: Drill, a: dict[str, float], b: dict[str, float]) -> None:
+    """Say what the old processes had counted."""
+    drill.before = reading(0.0, snapshot(A, a), snapshot(B, b))
+
+
+def test_counters_that_moved_before_the_reload_prove_it_by_effect(drill: Drill) -> None:
+    """They count, and they count no more."""
+    earlier(drill, {SHADOW: 3}, {SHADOW: 9})
+    evidence = prove_shadow(drill, silent())
+    assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
+
+
+def test_counters_that_nobody_has_seen_to_move_prove_nothing(drill: Drill) -> None:
+    """Registered, without a sample, silent before and after: a service that counts nothing looks the same."""
+    earlier(drill, {TARGET: 3}, {TARGET: 3})
+    evidence = prove_shadow(drill, silent())
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+
+
+def test_one_instance_that_counts_does_not_speak_for_the_other(drill: Drill) -> None:
+    """The other is named."""
+    earlier(drill, {SHADOW: 3}, {TARGET: 3})
+    evidence = prove_shadow(drill, silent())
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "on b:2" in evidence.reason
+
+
+def test_counters_that_stand_at_a_number_are_believed(drill: Drill) -> None:
+    """A family with a sample is a true zero."""
+    earlier(drill, ZEROS, ZEROS)
+    assert prove_shadow(drill, silent(ZEROS)).proof == "effect"
+
+
+def test_counters_that_stood_at_zero_while_shadow_read_was_on_are_not(drill: Drill) -> None:
+    """The old process served enough, with shadow-read on, and counted nothing: it never counts."""
+    earlier(drill, {**ZEROS, TARGET: 20}, {**ZEROS, TARGET: 20})
+    assert prove_shadow(drill, silent(ZEROS)).verdict is Verdict.INCONCLUSIVE
+    earlier(drill, {**ZEROS, TARGET: 19}, {**ZEROS, TARGET: 19})
+    assert prove_shadow(drill, silent(ZEROS)).verdict is Verdict.PASS
+
+
+def test_an_earlier_drill_that_saw_them_move_is_the_control_of_the_next(drill: Drill) -> None:
+    """Run again, the drill finds the flag off and processes that never counted: the journal remembers."""
+    drill.journal.parent.mkdir(parents=True, exist_ok=True)
+    line = '{"drill_id": "x", "env_file": "%s", "steps": [{"id": "disable_shadow_read", "proof": "%s"}]}\n'
+    drill.journal.write_text(line % (drill.record.env_file, "process") + line % ("other", "effect"))
+    assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE
+    drill.journal.write_text(line % (drill.record.env_file, "effect"))
+    assert prove_shadow(drill, silent()).proof == "effect"
