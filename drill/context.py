@@ -13,13 +13,15 @@ from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
-from drill.observation import MetricsSource, Reading, Window, open_window, replaced
+from drill.observation import MetricsSource, Reading, Window, open_window
 from drill.plans import Plan, hold
 from drill.primary import Look, Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
 
 if TYPE_CHECKING:
+    from drill.before import LookBefore
+    from drill.comeback import Clocks
     from drill.http import HttpClient
     from drill.leaks import Search
     from drill.metrics.alertmanager import Alertmanager
@@ -117,6 +119,20 @@ class Drill:
     def client(self) -> "HttpClient":
         """The client for everything that is not a continuous probe."""
         return self._new_client()
+
+    @cached_property
+    def look(self) -> "LookBefore":
+        """The service as it was beside the write."""
+        from drill.before import LookBefore
+
+        return LookBefore(self)
+
+    @cached_property
+    def clocks(self) -> "Clocks":
+        """The clocks of the instances' hosts."""
+        from drill.comeback import Clocks
+
+        return Clocks()
 
     @cached_property
     def service(self) -> "RetrievalService":
@@ -251,10 +267,6 @@ class Drill:
         if self.settled is None:
             self.settled = self.before = self.read_metrics()
         return self.settled
-
-    def note_new_processes(self, before: Reading, after: Reading) -> None:
-        """Remember which instances run as a new process since the reload."""
-        self.new_processes = replaced(before, after)
 
     def watch(self, seconds: float, probes: int) -> None:
         """Wait until ``seconds`` have passed since the service settled and every instance answered ``probes`` probes.

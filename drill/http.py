@@ -45,6 +45,8 @@ class Reply:
     """What to do about this answer, where that is known."""
     tls: bool = False
     """Whether there was no answer because of TLS: certificate, version, client certificate, or none spoken."""
+    date: str = ""
+    """When the answer was made by the clock of its host, as its head says."""
 
     @property
     def ok(self) -> bool:
@@ -150,7 +152,8 @@ class HttpClient:
         latency_s = (wire.received or time.monotonic()) - (wire.sent or began)
         said = refused_in_http(status, body)
         hint = self._unauthorized if status in {401, 403} else said
-        return Reply(status, kind, body, latency_s, error, time.monotonic() - began, hint, bool(said))
+        date = response.headers.get("date", "")
+        return Reply(status, kind, body, latency_s, error, time.monotonic() - began, hint, bool(said), date)
 
     def close(self) -> None:
         """Close all connections."""

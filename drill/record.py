@@ -124,6 +124,8 @@ class Entry:
     outcome: Outcome = Outcome.NOT_RUN
     duration_s: float = 0.0
     required: bool = True
+    later: bool = False
+    """Whether it is asked again after the rollback: what was bad before need not be after."""
 
     @property
     def is_step(self) -> bool:

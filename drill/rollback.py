@@ -5,12 +5,14 @@ The edit comes first and waits for nothing; whatever needs the network comes aft
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from drill.checks.flags import judge_backend, judge_shadow
+from drill.checks.silence import short
+from drill.comeback import Comeback, new_processes
 from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
@@ -22,7 +24,6 @@ from drill.verdict import Verdict
 
 if TYPE_CHECKING:
     from drill.envfile import EditPlan
-    from drill.service import ReloadOutcome
 
 FLAG_OF_STEP = {
     "disable_dual_write": "FF_RETRIEVAL_DUAL_WRITE",
@@ -34,6 +35,8 @@ PROOF_S = 5.0
 SETTLE_S = 3.0
 """How long a restarted instance may take from being healthy to serving its metrics."""
 SETTLE_POLL_S = 0.2
+RESTARTS = 3
+"""So often a service that restarts again and again is watched from its restart on."""
 REREAD_S = 1.5
 """How long a service that re-reads by itself is looked at before it is said that it has not done so yet."""
 PROOF_PROBES = 10
@@ -60,9 +63,16 @@ class Rollback:
         """Why the service did not take the flags; empty if it did."""
         self.doubt = ""
         """Why the flags, though they are in the file, are not proven to outlast a power cut; empty if they are."""
+        self.note = ""
+        """What went wrong in the reload without harm; empty if nothing did."""
+        self.late: list[str] = []
+        """Instances of which no new process was seen in time."""
+        self.healed: list[str] = []
+        """Instances that were down before the rollback and are well after it."""
         self.reload_s: float | None = None
         self.proven_at: float | None = None
         """When the first verdict on the flags could be given (monotonic)."""
+        self._deadline = 0.0
         self.on_settled: Callable[[], None] = lambda: None
         """Called when the restarted instances are there, before they are watched."""
 
@@ -110,15 +120,18 @@ class Rollback:
         drill.written_at = time.monotonic()
         drill.events.done("set_flags", keys=len(plan.changes))
 
+    def look(self) -> None:
+        """Look at the service as it is beside the write, in the background."""
+        if self._drill.written_at is not None:
+            self._drill.look.begin()
+
     def _take_effect(self) -> None:
         drill = self._drill
         drill.prober  # noqa: B018 - begins to probe: the restart is part of what users feel
-        drill.before = drill.glance_at_metrics()
-        if drill.written_at is not None:
-            drill.reload_began = time.monotonic()
-            outcome = self._reload()
-            self.reload_s = outcome.seconds
-            self.problem = outcome.problem
+        if drill.written_at is None:
+            drill.before = drill.glance_at_metrics()
+        else:
+            self._reload()
         if self.problem:
             self._undo()
             return
@@ -126,13 +139,39 @@ class Rollback:
         drill.rolled_back = True
         self.progress = Progress.EFFECTIVE
 
-    def _reload(self) -> "ReloadOutcome":
-        drill = self._drill
+    def _reload(self) -> None:
+        """Make the service take the flags; what goes wrong is in ``problem`` only if it is this change's doing."""
+        drill, service = self._drill, self._drill.service
+        drill.look.begin()
+        drill.look.end()
+        drill.before = drill.look.reading
         drill.events.intent(RELOAD)
+        drill.reload_began = began = time.monotonic()
+        self._deadline = began + service.settings.reload_timeout_s
         with drill.trace.during(MarkKind.RELOAD, "reload"):
-            outcome = drill.service.reload(drill.env_file.path, drill.tick)
-        drill.events.done(RELOAD, ok=not outcome.problem)
-        return outcome
+            failed = service.run_reload(drill.env_file.path, self._deadline, drill.tick)
+            back = self._comeback()
+            self.problem = self._failed(back, failed) if failed else self._awaited(back)
+        self.reload_s = time.monotonic() - began
+        drill.events.done(RELOAD, ok=not self.problem)
+
+    def _comeback(self) -> Comeback:
+        drill = self._drill
+        backend = any(change.key == FLAG_OF_STEP["force_faiss"] for change in drill.plan.changes)
+        return Comeback(drill, drill.before, bool(drill.service.settings.reload_command), backend)
+
+    def _awaited(self, back: Comeback) -> str:
+        """Wait for the instances to come back; say which are down that were not before."""
+        back.wait(self._deadline)
+        self.late = back.late
+        return self._drill.service.not_healthy(back.broken) if back.broken else ""
+
+    def _failed(self, back: Comeback, failed: str) -> str:
+        """Return a command's failure as the problem, unless every instance restarted and is well all the same."""
+        if back.look() and back.restarted:
+            self.note = f"{failed}, though every instance restarted"
+            return ""
+        return failed
 
     def _undo(self) -> None:
         """Put the previous env back: a service that is down is worse than one that is degraded."""
@@ -144,10 +183,20 @@ class Rollback:
             self.problem = f"{self.problem}; the previous env file could not be put back: {refusal}"
             self.progress = Progress.LEFT_DOWN
             return
-        again = self._reload()
-        back = "the service is back on it" if not again.problem else f"but the service is still down: {again.problem}"
-        self.problem = f"{self.problem}; the previous env file was restored, {back}"
+        drill.events.intent(RELOAD)
+        with drill.trace.during(MarkKind.RELOAD, "reload"):
+            were_up = [name for name in drill.service.instances if drill.look.was_up(name) is not False]
+            again = drill.service.reload(drill.env_file.path, drill.tick, were_up)
+        drill.events.done(RELOAD, ok=not again.problem)
+        self.problem = f"{self.problem}; the previous env file was restored, {self._restored(again.problem, were_up)}"
         self.progress = Progress.RESTORED
+
+    def _restored(self, problem: str, were_up: Sequence[str]) -> str:
+        if not problem:
+            return "the service is back on it"
+        if all(health.ok for health in self._drill.service.health(were_up)):
+            return f"and the service is up, but could not be reloaded: {problem}"
+        return f"but the service is still down: {problem}"
 
     def _put_back(self) -> str:
         """Restore the env file; return why that could not be, empty if it could. It is tried once."""
@@ -165,14 +214,39 @@ class Rollback:
         return ""
 
     def _settle(self) -> None:
-        """Take the first reading of the new processes, then watch them long enough for a first verdict."""
+        """Take the first reading of the new processes, then watch them long enough for a first verdict.
+
+        What restarts once more meanwhile is read, and watched, from there on.
+        """
         drill = self._drill
-        settle(drill, drill.before)
-        if drill.written_at is not None and not drill.config.service.reload_command:
-            self._await_reread(drill.written_at + drill.config.service.reload_timeout_s)
-        self.on_settled()
-        drill.watch(max(PROOF_S, drill.source.least_watch_s()), PROOF_PROBES)
-        self.proven_at = time.monotonic()
+        for _ in range(RESTARTS):
+            settle(drill, drill.before)
+            if drill.written_at is not None and not drill.config.service.reload_command:
+                self._await_reread(drill.written_at + drill.config.service.reload_timeout_s)
+            self.on_settled()
+            drill.watch(max(PROOF_S, drill.source.least_watch_s()), PROOF_PROBES)
+            self.proven_at = time.monotonic()
+            if not self._restarted_again():
+                break
+        self._note_healed()
+
+    def _restarted_again(self) -> bool:
+        """Whether an instance restarted while it was watched, within the time that a reload may take."""
+        drill = self._drill
+        if drill.written_at is None or not drill.config.service.reload_command:
+            return False
+        window = drill.window(drill.read_metrics(self.proven_at))
+        return bool(window.restarted) and time.monotonic() < self._deadline + PROOF_S
+
+    def _note_healed(self) -> None:
+        """Note who was down before the rollback and is well now."""
+        drill = self._drill
+        sick = {health.instance: health for health in drill.look.sick()}
+        if sick and drill.written_at is not None:
+            well = [health.instance for health in drill.service.health(list(sick)) if health.ok]
+            self.healed = [f"{short(name)} ({sick[name].reply.seen()} before)" for name in well]
+        if self.healed:
+            drill.record.facts["healed by the rollback"] = ", ".join(self.healed)
 
     def _await_reread(self, deadline: float) -> None:
         """Wait until the traffic shows that every instance has re-read the env file, at most until ``deadline``.
@@ -199,5 +273,4 @@ def settle(drill: Drill, before: Reading | None) -> None:
     while settled.unread and time.monotonic() - settled.began < SETTLE_S:
         time.sleep(SETTLE_POLL_S)
         settled = drill.rebase(replace(drill.read_metrics(), began=settled.began))
-    if before is not None:
-        drill.note_new_processes(before, settled)
+    drill.new_processes = new_processes(drill, before, settled)

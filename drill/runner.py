@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drill.context import Drill
@@ -11,13 +11,16 @@ from drill.envfile import EnvWriteFailed
 from drill.errors import CannotMeasure, Refused, UsageError
 from drill.observation import Window
 from drill.record import Entry, Evidence
-from drill.rollback import Rollback
+from drill.rollback import Progress, Rollback
 from drill.trace import Mark, MarkKind
 from drill.verdict import Outcome, Verdict
 
 Look = Callable[[Drill], Evidence]
 Judge = Callable[[Drill, Window], Evidence]
 Act = Callable[[Drill, Rollback], tuple[Outcome, Evidence]]
+
+OF_BEFORE = ("preflight.service", "preflight.metrics")
+"""What may be bad before a rollback for the very reason why one rolls back."""
 
 
 @dataclass
@@ -27,10 +30,11 @@ class Runner:
     drill: Drill
     rollback: Rollback
     _ran: set[str] = field(default_factory=set)
+    _later: dict[str, tuple[Look, Evidence]] = field(default_factory=dict)
 
     def check(self, row: str, look: Look) -> Entry:
         """Run a check of the prerequisites: judged in a dry-run too."""
-        return self._run(row, lambda: (Outcome.NOT_RUN, look(self.drill)))
+        return self._run(row, lambda: (Outcome.NOT_RUN, self._now_or_later(row, look)))
 
     def smoke(self, row: str, look: Look) -> Entry:
         """Run a check that asks the service; before the rollback it is looked at, but not judged."""
@@ -58,7 +62,9 @@ class Runner:
 
         def acted() -> tuple[Outcome, Evidence]:
             self._pass_gates()
-            return act(self.drill, self.rollback)
+            done = act(self.drill, self.rollback)
+            self._ask_again()
+            return done
 
         return self._run(row, acted)
 
@@ -71,6 +77,7 @@ class Runner:
             with suppress(Refused, EnvWriteFailed):
                 self._pass_gates()
                 self.rollback.write()
+                self.rollback.look()
 
     def begin_probing(self) -> None:
         """Begin to probe: what users feel is watched from the first row that asks the service to the last."""
@@ -80,6 +87,35 @@ class Runner:
     def green(self, row: str) -> bool:
         """Whether a row has passed."""
         return self.drill.record.entries[row].evidence.verdict is Verdict.PASS
+
+    def _now_or_later(self, row: str, look: Look) -> Evidence:
+        """Judge a prerequisite; with ``--apply``, what is bad of a service that was down before is judged after it."""
+        drill = self.drill
+        evidence = look(drill)
+        waits = row in OF_BEFORE and drill.written_at is not None and not drill.rolled_back
+        if evidence.verdict is Verdict.PASS or not waits or not drill.look.sick():
+            return evidence
+        self._later[row] = (look, evidence)
+        drill.record.entries[row].later = True
+        seen = f"before the rollback: {evidence.verdict}: {evidence.reason}; asked again after it"
+        return replace(evidence, verdict=Verdict.NOT_RUN, reason=seen)
+
+    def _ask_again(self) -> None:
+        """Once the rollback has come to its end, judge what was put off till then."""
+        progress = self.rollback.progress
+        if progress in {Progress.PLANNED, Progress.WRITTEN}:
+            return
+        for row, (look, seen) in [*self._later.items()]:
+            del self._later[row]
+            self._ran.discard(row)
+            self.drill.record.entries[row].later = False
+            effective = progress is Progress.EFFECTIVE
+            self._run(row, lambda: (Outcome.NOT_RUN, self._after(look, seen) if effective else seen))  # noqa: B023 - run at once
+
+    def _after(self, look: Look, before: Evidence) -> Evidence:
+        now = look(self.drill)
+        healed = "healed: " if self.rollback.healed and now.verdict is Verdict.PASS else ""
+        return replace(now, reason=f"{healed}{now.reason} (before the rollback: {before.reason})")
 
     def _pass_gates(self) -> None:
         """With ``--apply``, look at the gates that no row has looked at: ``-k`` does not open them.

@@ -25,8 +25,8 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether the instance says that it is healthy."""
-        return self.reply.ok and "html" not in self.reply.content_type
+        """Whether the instance says that it is healthy: by the status of a whole answer, whatever it holds."""
+        return self.reply.ok
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +55,34 @@ class RetrievalService:
         self.client = client
         self.instances = settings.urls
 
-    def health(self) -> list[Health]:
-        """Ask every instance for its health."""
-        return each(lambda url: Health(url, self.client.get(url + self.settings.health_path)), self.instances)
+    def health(self, instances: Sequence[str] | None = None) -> list[Health]:
+        """Ask these instances for their health, by default every one."""
+        asked = self.instances if instances is None else instances
+        return each(lambda url: Health(url, self.client.get(url + self.settings.health_path)), asked)
 
     def search(self, instance: str, query: str, tenant: str, top_k: int) -> Reply:
         """Ask one instance a query."""
         body = {"query": query, "top_k": top_k, "tenant": tenant}
         return self.client.post(instance + self.settings.search_path, body)
 
-    def reload(self, env_file: Path, tick: Callable[[str], None]) -> ReloadOutcome:
-        """Make the service take the env file: run the reload command, then wait until every instance is healthy.
+    def reload(
+        self, env_file: Path, tick: Callable[[str], None], awaited: Sequence[str] | None = None
+    ) -> ReloadOutcome:
+        """Make the service take the env file: run the reload command, then wait until instances are healthy.
 
-        Without a command the service re-reads by itself, and only the health is awaited. Never raises.
+        ``awaited`` are those that are waited for, by default all. Without a command the service re-reads by itself,
+        and only the health is awaited. Never raises.
         """
         began = time.monotonic()
         deadline = began + self.settings.reload_timeout_s
-        command = self.settings.reload_command
-        problem = self.run(command, env_file, deadline, lambda: tick("restarting the service")) if command else ""
-        problem = problem or self._await_health(deadline, tick)
+        problem = self.run_reload(env_file, deadline, tick)
+        problem = problem or self._await_health(deadline, tick, self.instances if awaited is None else awaited)
         return ReloadOutcome(time.monotonic() - began, problem)
+
+    def run_reload(self, env_file: Path, deadline: float, tick: Callable[[str], None]) -> str:
+        """Run the reload command, if there is one, and wait for nothing else; return what went wrong."""
+        command = self.settings.reload_command
+        return self.run(command, env_file, deadline, lambda: tick("restarting the service")) if command else ""
 
     def run(self, command: Sequence[str], env_file: Path, deadline: float, tick: Callable[[], None]) -> str:
         """Run a command of the configuration until ``deadline`` (monotonic); return what went wrong, empty if nothing.
@@ -85,13 +93,17 @@ class RetrievalService:
         told = "" if not ended.problem or ended.said is None else self.tell(ended.said)
         return f"{ended.problem}; {told}" if told else ended.problem
 
-    def _await_health(self, deadline: float, tick: Callable[[str], None]) -> str:
+    def _await_health(self, deadline: float, tick: Callable[[str], None], awaited: Sequence[str]) -> str:
         while True:
-            sick = [health for health in self.health() if not health.ok]
+            sick = [health for health in self.health(awaited) if not health.ok]
             if not sick:
                 return ""
             if time.monotonic() > deadline:
-                seen = "; ".join(f"{health.instance}: {health.reply.seen()}" for health in sick)
-                return f"not healthy within {self.settings.reload_timeout_s:g} s: {seen}"
+                return self.not_healthy(sick)
             tick("waiting for the service to be healthy")
             time.sleep(POLL_S)
+
+    def not_healthy(self, sick: Sequence[Health]) -> str:
+        """Say who has not come back in time."""
+        seen = "; ".join(f"{health.instance}: {health.reply.seen()}" for health in sick)
+        return f"not healthy within {self.settings.reload_timeout_s:g} s ([service] reload_timeout_s): {seen}"

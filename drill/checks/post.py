@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
+from drill.before import still_down
 from drill.checks.endpoints import GONE
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
@@ -224,11 +225,11 @@ def _served(window: Window) -> Mapping[str, float]:
     return {name: delta.growth("retrieval_requests_total") for name, delta in window.since_boot.items()}
 
 
-def backend(drill: Drill, _window: Window) -> Evidence:
+def backend(drill: Drill, window: Window) -> Evidence:
     """Judge once more, with a reading taken now, that every instance still answers from FAISS only, and is healthy."""
     now = drill.glance_at_metrics() if drill.source.waits else drill.read_metrics()
     evidence = prove_backend(drill, drill.window(now))
-    sick = [health for health in drill.service.health() if not health.ok]
+    sick = still_down(drill, drill.service.health(), window.first.ended)
     if sick:
         seen = "; ".join(f"{short(health.instance)}: {health.reply.seen()}" for health in sick)
         return replace(evidence, verdict=Verdict.FAIL, reason=f"not healthy at the end: {seen}")

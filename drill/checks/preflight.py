@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drill.before import still_down
 from drill.checks import endpoints
 from drill.checks.faiss_kept import remember
 from drill.checks.silence import short
@@ -164,9 +165,12 @@ def service(drill: Drill) -> Evidence:
     problems: list[str] = []
     sick: set[str] = set()
     _let_a_restart_end(drill)
-    for health in drill.service.health():
+    found = drill.service.health()
+    drill.look.note(found)
+    down = _down(drill, found)
+    for health in found:
         detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
-        if not health.ok:
+        if health in down:
             sick.add(health.instance)
             problems.append(f"{short(health.instance)}{settings.health_path}: {_sickness(drill, health)}")
     if problems:
@@ -179,7 +183,17 @@ def service(drill: Drill) -> Evidence:
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
     gave = f"no answer yet at {', '.join(looked.silent)}" if looked.silent else "endpoints present"
     reason = f"{value} instances healthy, {gave}"
+    if as_before := [health for health in found if not health.ok]:
+        said = "; ".join(f"{short(one.instance)}{settings.health_path}: {one.reply.seen()}" for one in as_before)
+        reason = f"{value} instances up, {gave}; {said}, as before the rollback, and searches are answered"
     return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
+
+
+def _down(drill: Drill, found: Sequence[Health]) -> list[Health]:
+    """Return who is down; after the rollback, searches decide where health was bad before it too."""
+    if drill.settled is None or not drill.rolled_back:
+        return [health for health in found if not health.ok]
+    return still_down(drill, found, drill.settled.ended)
 
 
 def _sickness(drill: Drill, health: Health) -> str:

@@ -58,7 +58,21 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
             Verdict.FAIL, f"{rollback.doubt}; in the traffic {evidence.verdict}: {evidence.reason}"
         )
     detail = {**evidence.detail, **_processes(drill, window)}
-    return outcome, replace(evidence, reason=f"{in_file}; {evidence.reason}", detail=detail)
+    told = "; ".join(filter(None, (in_file, evidence.reason, _reloaded(drill, rollback, evidence.verdict))))
+    return outcome, replace(evidence, reason=told, detail=detail)
+
+
+def _reloaded(drill: Drill, rollback: Rollback, verdict: Verdict) -> str:
+    """Say what else is to be said of the reload: who was healed, who did not restart, and what failed in it."""
+    told = [f"healed: {', '.join(rollback.healed)}"] if rollback.healed else []
+    late = [short(name) for name in rollback.late if name not in drill.new_processes]
+    if late and verdict is not Verdict.PASS:
+        told.append(
+            f"no new process on {', '.join(late)} within {drill.config.service.reload_timeout_s:g} s of the reload "
+            "([service] reload_timeout_s): does reload_command return before the restart (systemctl --no-block, "
+            "kubectl rollout restart without rollout status), or restart nothing?"
+        )
+    return "; ".join([*told, rollback.note] if rollback.note else told)
 
 
 def _processes(drill: Drill, window: Window) -> dict[str, Scalar]:

@@ -91,7 +91,8 @@ def test_a_conftest_beside_the_env_file_is_never_executed(env_desk: Desk, tmp_pa
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_service_that_nothing_listens_for_is_red_and_the_env_file_is_as_it_was(env_desk: Desk) -> None:
+def test_a_service_that_nothing_listens_for_is_red_and_what_was_down_before_is_not_put_back(env_desk: Desk) -> None:
+    """The flags stay: it is not they that the service is down for, and its next start takes them."""
     ran = env_desk.drill()
     ran.expect(1)
     assert ran.verdicts["preflight.service"] == "fail"
@@ -100,8 +101,9 @@ def test_a_service_that_nothing_listens_for_is_red_and_the_env_file_is_as_it_was
 
     applied = env_desk.drill("--apply")
     applied.expect(1)
-    assert applied.entry["restored"] is True
-    assert env_desk.env_file.read_bytes() == ENV
+    assert applied.entry["restored"] is False
+    assert applied.verdicts["preflight.service"] == "fail"
+    assert set(applied.entry["changes"].values()) == {"OFF", "faiss"}
     assert len(applied.entries) == 2
 
 

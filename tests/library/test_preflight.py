@@ -63,7 +63,7 @@ def test_healthy_instances_with_their_endpoints_pass(drill: Drill) -> None:
     assert (evidence.value, evidence.op, evidence.threshold) == (1, "==", 1)
 
 
-@pytest.mark.parametrize("answer", [as_json({}, 503), html(), as_json({}, 302)])
+@pytest.mark.parametrize("answer", [as_json({}, 503), html(503), as_json({}, 302)])
 def test_a_sick_instance_fails(drill: Drill, server: ScriptedService, answer: Answer) -> None:
     server.script["GET", "/health"] = answer
     evidence = preflight.service(drill)
@@ -92,7 +92,7 @@ def test_how_long_health_took_is_shown_to_a_tenth_of_a_millisecond(
     drill: Drill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = Reply(200, "application/json", b"{}", 1.23456)
-    monkeypatch.setattr(type(drill.service), "health", lambda self: [Health(self.instances[0], reply)])
+    monkeypatch.setattr(type(drill.service), "health", lambda self, _instances=None: [Health(self.instances[0], reply)])
     assert list(preflight.service(drill).detail.values()) == [1234.6]
 
 

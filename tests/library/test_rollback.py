@@ -14,46 +14,9 @@ from drill.record import Evidence
 from drill.rollback import Progress, Rollback
 from drill.steps.flags import disable_shadow_read, force_faiss
 from drill.verdict import Outcome, Verdict
-from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, running
-from tests.library.world import MIGRATING, ROLLED_BACK, make_drill
-
-STEPS = frozenset({"disable_dual_write", "disable_shadow_read", "force_faiss"})
-
-
-class Restarting(ScriptedService):
-    """A service that starts anew, and counts anew, with the env file that the reload command took."""
-
-    env_file: Path
-    requests = 0
-    starts = 1
-    seen = MIGRATING
-    dead_on = "never"
-
-    def current(self) -> str:
-        taken = self.env_file.with_name("taken")
-        text = taken.read_text() if taken.exists() else self.seen
-        if text != self.seen:
-            self.seen, self.requests, self.starts = text, 0, self.starts + 1
-        return text
-
-    def health(self, _body: object) -> Answer:
-        return as_json({}, 503 if self.dead_on in self.current() else 200)
-
-    def search(self, _body: object) -> Answer:
-        self.current()
-        self.requests += 1
-        return as_json({"results": []})
-
-    def metrics(self, _body: object) -> Answer:
-        backend = "faiss" if "BACKEND=faiss" in self.current() else "pgvector"
-        families = ("requests", "errors", "dual_write_errors", "dual_write_skipped", "shadow_dropped")
-        shadows = ("agreement_at_5", "ndcg_at_10", "latency_seconds")
-        lines = [f"# TYPE retrieval_{name}_total counter" for name in families]
-        lines += [f"# TYPE retrieval_shadow_{name} histogram" for name in shadows]
-        lines += [f'retrieval_requests_total{{backend="{backend}"}} {self.requests}']
-        lines += [] if backend == "faiss" else ['retrieval_shadow_dropped_total{reason="timeout"} 3']
-        lines += [f"process_start_time_seconds {self.starts}", ""]
-        return Answer("\n".join(lines).encode(), kind=CLASSIC)
+from tests.library.restarting import Restarting, drill_on, end, impatient
+from tests.library.server import CLASSIC, Answer, running
+from tests.library.world import MIGRATING, ROLLED_BACK
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +29,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(tmp_path: Path) -> Iterator[Restarting]:
     with running(Restarting()) as server:
         server.env_file = tmp_path / ".env"
-        server.script["GET", "/health"] = server.health
-        server.script["POST", "/internal/retrieval/search"] = server.search
-        server.script["GET", "/metrics"] = server.metrics
         yield server
 
 
@@ -77,26 +37,6 @@ def drill(tmp_path: Path, server: Restarting) -> Iterator[Drill]:
     drill = drill_on(tmp_path, server)
     yield drill
     end(drill)
-
-
-def drill_on(folder: Path, server: Restarting, *, env: str = MIGRATING, apply: bool = True, toml: str = "") -> Drill:
-    command = f'reload_command = ["cp", "{folder / ".env"}", "{folder / "taken"}"]'
-    text = f'[service]\nbase_url = "{server.url}"\n{command}\n{toml}'
-    server.seen = env
-    return make_drill(folder, toml=text, env=env, apply=apply, selected=STEPS)
-
-
-def impatient(drill: Drill) -> Drill:
-    """Have a drill wait only shortly for the service."""
-    settings = replace(drill.config.service, reload_timeout_s=0.4)
-    drill.config = replace(drill.config, service=settings)
-    return drill
-
-
-def end(drill: Drill) -> None:
-    if drill.probing:
-        drill.prober.stop()
-        drill.prober._client.close()
 
 
 def text_of(drill: Drill) -> str:
@@ -163,7 +103,7 @@ def test_a_reload_command_that_fails_is_heard(tmp_path: Path, server: Restarting
 
 
 def test_a_service_that_stays_down_is_said_to(drill: Drill, server: Restarting) -> None:
-    server.dead_on = "BACKEND"
+    server.dead_on, server.dead_from = "BACKEND", 2
     _, evidence = force_faiss(drill, Rollback(impatient(drill)))
     assert "but the service is still down" in evidence.reason
 

@@ -12,7 +12,7 @@ import pytest
 
 from drill.config import Service
 from drill.service import RetrievalService, each
-from tests.library.server import Answer, ScriptedService, as_json, html, scripted
+from tests.library.server import Answer, ScriptedService, as_json, scripted
 from tests.library.world import shared_client
 
 
@@ -39,9 +39,18 @@ def python(code: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("answer", "ok"),
-    [(as_json({}), True), (Answer(b"ok", 200, "text/plain"), True), (html(), False), (as_json({}, 503), False)],
+    [
+        (as_json({}), True),
+        (Answer(b"OK", 200, "text/html"), True),
+        (Answer(b"", 204, ""), True),
+        (Answer(b"", 302, "text/html", {"Location": "/login"}), False),
+        (as_json({}, 401), False),
+        (as_json({}, 404), False),
+        (as_json({"status": "ok"}, 503), False),
+    ],
 )
-def test_an_instance_is_healthy_if_it_says_so_itself(server: ScriptedService, answer: Answer, ok: bool) -> None:
+def test_an_instance_is_healthy_by_its_status_alone(server: ScriptedService, answer: Answer, ok: bool) -> None:
+    """Whatever the page holds, and of whatever kind it is."""
     server.script["GET", "/health"] = answer
     (health,) = service(server).health()
     assert (health.ok, health.instance) == (ok, server.url)

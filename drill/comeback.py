@@ -1,0 +1,166 @@
+"""Waiting until the service has taken the env file, however late: a reload command may return before the restart.
+
+An instance is back if another process than before answers there and is well, or if the traffic shows that the one that
+runs has taken the flags. That one is well is not enough: the old process is, until it is stopped.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from drill.before import answers_searches
+from drill.checks.flags import judge_backend
+from drill.observation import Reading, replaced
+from drill.verdict import Verdict
+
+if TYPE_CHECKING:
+    from drill.context import Drill
+    from drill.service import Health
+
+POLL_S = 0.1
+EFFECT_S = 1.5
+"""How long the traffic is looked at before it is said whether it shows the flags."""
+BOOT_SECOND_S = 1.0
+"""So much too early a process may tell its start: kernels tell the time of their own in whole seconds."""
+
+
+@dataclass
+class Comeback:
+    """Looks at the instances again and again until all are back; ``expects_restart``: a reload is one by restart."""
+
+    drill: "Drill"
+    before: Reading | None
+    expects_restart: bool = True
+    forces_faiss: bool = True
+    """Whether the change is one that the traffic shows: another backend."""
+    began: float = field(default_factory=time.monotonic)
+    _back: set[str] = field(default_factory=set)
+    _last: dict[str, "Health"] = field(default_factory=dict)
+    _seen: Reading | None = None
+    _new_since: dict[str, float] = field(default_factory=dict)
+    _effect: Verdict | None = None
+    _effect_from: Reading | None = None
+
+    def wait(self, deadline: float) -> None:
+        """Wait until every instance is back, at most until ``deadline`` (monotonic)."""
+        while not self.look() and time.monotonic() < deadline:
+            self.drill.tick("waiting for every instance to come back")
+            time.sleep(POLL_S)
+
+    def look(self) -> bool:
+        """Look once; return whether every instance is, or was seen to be, back."""
+        waiting = [name for name in self.drill.service.instances if name not in self._back]
+        if self.expects_restart:
+            self._look_at_processes()
+        for health in self.drill.service.health(waiting):
+            name = health.instance
+            self._last[name] = health
+            self.drill.clocks.note(name, health.reply.date)
+            if self._took(name) and (health.ok or self._serves(name)):
+                self._back.add(name)
+        return len(self._back) == len(self.drill.service.instances)
+
+    @property
+    def restarted(self) -> bool:
+        """Whether every instance is seen to run as a new process."""
+        return bool(self._new_since) and all(self._state(name) == "new" for name in self.drill.service.instances)
+
+    @property
+    def late(self) -> list[str]:
+        """Instances of which no new process was seen, though they answer."""
+        names = [name for name in self.drill.service.instances if name not in self._back]
+        return [name for name in names if self._state(name) == "old"]
+
+    @property
+    def broken(self) -> list["Health"]:
+        """Return who was up before and is down now; where it is not known how it was, searches decide."""
+        down = [health for name, health in self._last.items() if name not in self._back and not health.ok]
+        return [health for health in down if self._was_broken(health.instance)]
+
+    def _was_broken(self, name: str) -> bool:
+        up = self.drill.look.was_up(name)
+        return up is True or (up is None and not answers_searches(self.drill, name, self.began))
+
+    def _serves(self, name: str) -> bool:
+        """Whether an instance whose health says nothing, because it was bad before too, answers searches again."""
+        since = self._new_since.get(name, self.began)
+        return self.drill.look.was_up(name) is not True and answers_searches(self.drill, name, since)
+
+    def _took(self, name: str) -> bool:
+        """Whether an instance is seen to have taken the env file, or nobody can tell and nothing speaks against it."""
+        if not self.expects_restart:
+            return True
+        obeyed = self._effect is Verdict.PASS and self.forces_faiss
+        state = self._state(name)
+        return state == "new" or obeyed or (state == "unknown" and self._effect not in (None, Verdict.FAIL))
+
+    def _state(self, name: str) -> str:
+        """Return whether a ``new`` or the ``old`` process answers, none any more (``gone``), or ``unknown``."""
+        seen, before = self._seen, self.before
+        if seen is None:
+            return "unknown"
+        met = [one for known, one in seen.snapshots.items() if known == name or seen.behind_one_address]
+        if not met:
+            return "gone" if before is not None and name in before.snapshots else "unknown"
+        if any(one.start_time is None for one in met):
+            return "unknown"
+        new = set(new_processes(self.drill, before, seen))
+        names = {known for known in seen.snapshots if known == name or seen.behind_one_address}
+        return "new" if names <= new else "old"
+
+    def _look_at_processes(self) -> None:
+        self._seen = seen = self.drill.glance_at_metrics()
+        now = time.monotonic()
+        for name in self.drill.service.instances:
+            if self._state(name) == "new":
+                self._new_since.setdefault(name, now)
+        first = self._effect_from
+        if first is None or seen.snapshots.keys() != first.snapshots.keys():
+            self._effect_from = seen
+        elif now - first.ended >= EFFECT_S and seen.began > first.ended:
+            self._effect = judge_backend(self.drill, self.drill.between(first, seen)).verdict
+            self._effect_from = seen
+
+
+def new_processes(drill: "Drill", before: Reading | None, after: Reading) -> list[str]:
+    """Return the instances that run as another process in ``after`` than in ``before``.
+
+    Where there was none to compare with, by its start time: one that started after the write is a new one. The clock of
+    its host is known to a second, by the answers it dates.
+    """
+    known = replaced(before, after) if before is not None else []
+    compared: Mapping[str, object] = before.snapshots if before is not None else {}
+    if drill.written_at is None or (after.behind_one_address and compared):
+        return known
+    written = drill.clocks.wall(drill.written_at)
+    return known + [
+        name
+        for name, one in after.snapshots.items()
+        if name not in compared and one.start_time is not None
+        if one.start_time >= written + drill.clocks.ahead(name) - BOOT_SECOND_S
+    ]
+
+
+@dataclass
+class Clocks:
+    """By how much the clocks of the instances' hosts are ahead of this machine's, by the dates of their answers."""
+
+    _ahead: dict[str, float] = field(default_factory=dict)
+
+    def note(self, instance: str, date: str) -> None:
+        """Note the ``Date`` of an answer that has just come: whole seconds, the clock may be one ahead of it."""
+        try:
+            self._ahead[instance] = parsedate_to_datetime(date).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return
+
+    def ahead(self, instance: str) -> float:
+        """Return seconds, at most one too few; 0 where no answer was dated."""
+        return self._ahead.get(instance, 0.0)
+
+    @staticmethod
+    def wall(moment: float) -> float:
+        """Return the time of this machine's clock at a moment of the monotonic one."""
+        return time.time() - (time.monotonic() - moment)
