@@ -47,6 +47,8 @@ class Reply:
     """Whether there was no answer because of TLS: certificate, version, client certificate, or none spoken."""
     date: str = ""
     """When the answer was made by the clock of its host, as its head says."""
+    framed: bool = True
+    """Whether the answer said itself where its body ends; one that ends with its connection may have been cut off."""
 
     @property
     def ok(self) -> bool:
@@ -153,7 +155,9 @@ class HttpClient:
         said = refused_in_http(status, body)
         hint = self._unauthorized if status in {401, 403} else said
         date = response.headers.get("date", "")
-        return Reply(status, kind, body, latency_s, error, time.monotonic() - began, hint, bool(said), date)
+        framed = "content-length" in response.headers or "transfer-encoding" in response.headers
+        waited_s = time.monotonic() - began
+        return Reply(status, kind, body, latency_s, error, waited_s, hint, bool(said), date, framed)
 
     def close(self) -> None:
         """Close all connections."""

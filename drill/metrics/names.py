@@ -13,6 +13,16 @@ def base(name: str) -> str:
     return name.removesuffix("_total")
 
 
+def family(sample: str) -> str:
+    """Return the family that a sample's name belongs to."""
+    return sample.removesuffix(next(suffix for suffix in SUFFIXES if sample.endswith(suffix)))
+
+
+def implied(sample: str) -> set[str]:
+    """Return the families that a sample of this name shows to be there, whatever their type."""
+    return {base(sample), family(sample)}
+
+
 class Names:
     """The metrics of the design by the service's own names."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import SUFFIXES, Names, base
+from drill.metrics.names import Names, base, implied
 from drill.metrics.prometheus import PrometheusClient, Series
 from drill.metrics.scrapes import Scrapes
 from drill.metrics.selection import KEPT, SCRAPED, Selection
@@ -65,7 +65,7 @@ class Pages:
         """Return the page of one target as the scrape at ``at`` has stored it."""
         here = {key: value for key, seen in stored.get(label, {}).items() if (value := _at(seen, at)) is not None}
         dropped = _taken(here, SCRAPED) - _taken(here, KEPT)
-        registered = {**families.get(label, {}), **{name: "unknown" for key in here for name in _implied(key[0])}}
+        registered = {**families.get(label, {}), **{name: "unknown" for key in here for name in implied(key[0])}}
         snapshot = Snapshot(label, at, registered, {key: v for key, v in here.items() if not math.isnan(v)})
         wrong = any(name.endswith(COUNTS) and not math.isfinite(value) for (name, _), value in here.items())
         if wrong:
@@ -111,11 +111,6 @@ class Pages:
         )
 
 
-def family(sample: str) -> str:
-    """Return the family that a sample's name belongs to."""
-    return sample.removesuffix(next(suffix for suffix in SUFFIXES if sample.endswith(suffix)))
-
-
 def without_vanished(last: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
     """Return ``last`` without the families that the same process has shown before and shows no more.
 
@@ -123,7 +118,7 @@ def without_vanished(last: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
     """
     same = [snapshot for snapshot in earlier if snapshot.start_time == last.start_time or last.start_time is None]
     gone = {name for snapshot in same for name, _ in snapshot.samples} - {name for name, _ in last.samples}
-    lost = {implied for name in gone for implied in _implied(name)}
+    lost = {one for name in gone for one in implied(name)}
     kept = {name: kind for name, kind in last.families.items() if name not in lost}
     return Snapshot(last.instance, last.taken, kept, last.samples)
 
@@ -131,10 +126,6 @@ def without_vanished(last: Snapshot, earlier: Sequence[Snapshot]) -> Snapshot:
 def _taken(here: dict[Key, float], name: str) -> float:
     """Take the samples of that name out, whatever labels the target has, and return their sum."""
     return sum(here.pop(key) for key in [key for key in here if key[0] == name])
-
-
-def _implied(sample: str) -> set[str]:
-    return {base(sample), family(sample)}
 
 
 def _at(seen: Samples, at: float) -> float | None:

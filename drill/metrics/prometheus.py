@@ -139,13 +139,9 @@ class PrometheusClient:
     @cached_property
     def _api(self) -> tuple["PrometheusConnect", "Session"]:
         from prometheus_api_client import PrometheusConnect
-        from requests import Session
 
-        session = Session()
-        session.trust_env = False
-        connect = PrometheusConnect(url=self._url, session=session)
-        session.mount(self._url, _adapter(self._exchange))  # in place of the one that it has just mounted
-        return connect, session
+        session = _session(self._exchange)
+        return PrometheusConnect(url=self._url, session=session), session
 
     def _exchange(self, url: str) -> Reply:
         for attempt in range(1, ATTEMPTS + 1):
@@ -158,9 +154,14 @@ class PrometheusClient:
         return reply
 
 
-def _adapter(exchange: Callable[[str], Reply]) -> Any:
-    """Return a transport for `requests` that hands on complete successful answers and raises for all others."""
-    from requests import PreparedRequest, Response
+def _session(exchange: Callable[[str], Reply]) -> "Session":
+    """Return a session of which every request, whatever its URL looks like, is exchanged by ``exchange``.
+
+    `requests` looks for a transport by the text of a URL, which it has rewritten by then (``%7E``, ``a/../b``, a name
+    that is not ASCII): what is mounted under the URL as it was configured need not be found. Complete successful
+    answers are handed on; all others raise.
+    """
+    from requests import PreparedRequest, Response, Session
     from requests.adapters import BaseAdapter
 
     class Adapter(BaseAdapter):
@@ -175,7 +176,14 @@ def _adapter(exchange: Callable[[str], Reply]) -> Any:
         def close(self) -> None:
             """Nothing is held here."""
 
-    return Adapter()
+    class Bounded(Session):
+        def get_adapter(self, url: str | bytes) -> BaseAdapter:  # noqa: ARG002 - one for all
+            return adapter
+
+    adapter = Adapter()
+    session = Bounded()
+    session.trust_env = False
+    return session
 
 
 def _check(reply: Reply) -> None:

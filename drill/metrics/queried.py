@@ -15,8 +15,8 @@ from statistics import median
 from typing import ClassVar
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import Names
-from drill.metrics.pages import Families, Kept, Page, Pages, family, without_vanished
+from drill.metrics.names import Names, family
+from drill.metrics.pages import Families, Kept, Page, Pages, without_vanished
 from drill.metrics.prometheus import PrometheusClient, Sample
 from drill.metrics.scrapes import LOOK_BACK_S, ScrapeLog, Scrapes
 from drill.metrics.selection import Selection

@@ -1,24 +1,25 @@
 """Reading ``/metrics`` of an instance directly, as OpenMetrics where it can: a body cut in half is then an error."""
 
-import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from drill.errors import CannotMeasure
 from drill.http import HttpClient, Reply
-from drill.metrics.names import Names, base
-from drill.metrics.snapshot import Key, Snapshot
+from drill.metrics.exposition import Exposition, Repeated, Unreadable, is_openmetrics, read
+from drill.metrics.names import Names
+from drill.metrics.snapshot import Snapshot
 from drill.observation import Between, Reading, read_all
 
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
-
 ACCEPT = "application/openmetrics-text; version=1.0.0; q=1, text/plain; version=0.0.4; q=0.2"
-COUNTS = ("_total", "_count", "_bucket")
-"""Ends of the names of what is counted, which is never NaN; a gauge or the quantile of an empty summary may be."""
+OK = 200
+"""The only status with which Prometheus takes a page: with 206 it would be a part of one."""
 HEADERS = {"Accept": ACCEPT, "Cache-Control": "no-cache"}
+
+
+class RepeatedSeries(CannotMeasure):
+    """A page holds one series twice with different values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,12 @@ class ScrapeSource:
         """
         reply = self.client.get(instance + self.path, fresh=True, headers=HEADERS)
         where = f"metrics of {instance} at {self.path}"
-        if not reply.ok:
+        if reply.error or reply.status != OK:
             raise CannotMeasure(
                 f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path"
             )
-        families, samples = _parse(reply, where)
-        names = Names(self.names)
-        return Snapshot(instance, time.monotonic(), names.families(families), names.samples(samples))
+        page, names = _parse(reply, where), Names(self.names)
+        return Snapshot(instance, time.monotonic(), names.families(page.families), names.samples(page.samples))
 
     def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:  # noqa: ARG002 - there is no wait here
         """Read every instance now."""
@@ -66,39 +66,15 @@ class ScrapeSource:
         return 0.0
 
 
-def _parse(reply: Reply, where: str) -> tuple[dict[str, str], dict[Key, float]]:
-    from prometheus_client import parser
-    from prometheus_client.openmetrics import parser as openmetrics
-
-    kind = reply.content_type
-    if "text/plain" not in kind and "openmetrics" not in kind:
-        raise CannotMeasure(f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path")
-    text = reply.body.decode("utf-8", "replace")
-    if "openmetrics" not in kind and not text.endswith("\n"):
-        raise CannotMeasure(f"{where}: seen a text that ends within a line, expected Prometheus metrics")
-    read = (
-        openmetrics.text_string_to_metric_families if "openmetrics" in kind else parser.text_string_to_metric_families
-    )
+def _parse(reply: Reply, where: str) -> Exposition:
+    openmetrics = is_openmetrics(reply.content_type)
+    if not openmetrics and not reply.framed and not reply.body.endswith(b"\n"):
+        raise CannotMeasure(f"{where}: seen a text that ends within a line: it may be cut off, expected all of it")
     try:
-        return _collect(read(text))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return read(reply.body, openmetrics=openmetrics)
+    except Repeated as problem:
+        raise RepeatedSeries(f"{where}: {problem}; let the service register it once") from None
+    except Unreadable as problem:
         raise CannotMeasure(
-            f"{where}: not a complete exposition ({type(error).__name__}); expected Prometheus metrics"
+            f"{where}: seen {reply.seen()}, {problem}; expected Prometheus metrics, check [service] metrics_path"
         ) from None
-
-
-def _collect(metrics: Iterable["Metric"]) -> tuple[dict[str, str], dict[Key, float]]:
-    families: dict[str, str] = {}
-    samples: dict[Key, float] = {}
-    for family in metrics:
-        families[base(family.name)] = family.type
-        for sample in family.samples:
-            if not sample.name.endswith("_created"):
-                value = float(sample.value)
-                if not math.isfinite(value) and family.type != "gauge" and sample.name.endswith(COUNTS):
-                    raise ValueError("a counter that is not a number")
-                if not math.isnan(value):
-                    samples[sample.name, frozenset(sample.labels.items())] = value
-    if not samples:
-        raise ValueError("no samples at all")
-    return families, samples

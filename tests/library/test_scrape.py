@@ -1,14 +1,19 @@
 """Reading ``/metrics``: what is not a complete exposition is no evidence (METRICS.md, A1 and section c)."""
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 
 import pytest
 
 from drill.errors import CannotMeasure
 from drill.http import HttpClient
-from drill.metrics.scrape import ScrapeSource
+from drill.metrics.exposition import Unreadable, read
+from drill.metrics.scrape import RepeatedSeries, ScrapeSource
 from drill.metrics.snapshot import Delta, Snapshot
-from tests.library.server import CLASSIC, OPENMETRICS, Answer, ScriptedService, html, scripted
+from tests.library.server import CLASSIC, OPENMETRICS, Answer, ScriptedService, html, raw, scripted
 from tests.library.world import key, shared_client
 
 HEAD = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000.5\n"
@@ -108,16 +113,118 @@ def test_it_asks_for_openmetrics_past_every_cache_on_a_new_connection(scrape: Sc
         pytest.param("", CLASSIC, id="empty"),
         pytest.param("# TYPE retrieval_requests_total counter\n", CLASSIC, id="no sample"),
         pytest.param(CLASSIC_TEXT.rstrip("\n") + "\nretrieval_errors_tot", CLASSIC, id="classic cut in a line"),
-        pytest.param(CLASSIC_TEXT + "retrieval_errors_total 1", CLASSIC, id="classic cut in a number"),
         pytest.param("<html><body>login</body></html>\n", CLASSIC, id="html that calls itself text"),
         pytest.param('{"status": "success"}\n', CLASSIC, id="json that calls itself text"),
         pytest.param('{"status": "success"}', "application/json", id="json"),
-        pytest.param(CLASSIC_TEXT, "", id="no type"),
     ],
 )
 def test_what_is_not_a_complete_exposition_cannot_be_measured(scrape: Scraper, text: str, kind: str) -> None:
     with pytest.raises(CannotMeasure, match="expected Prometheus metrics"):
         scrape(text, kind)
+
+
+@pytest.mark.parametrize("kind", ["", "text/html", "text/html; charset=utf-8", "application/json", "text/plain"])
+def test_the_classic_format_is_read_under_any_content_type(scrape: Scraper, kind: str) -> None:
+    """A service that names no type, or Flask's own, is read as Prometheus reads it."""
+    assert scrape(CLASSIC_TEXT, kind).total("retrieval_requests_total") == 7
+
+
+@pytest.mark.parametrize(("ending", "readable"), [("retrieval_errors_total 1", False), ("", True)])
+def test_a_page_that_ends_with_its_connection_is_whole_only_with_its_last_line(
+    client: HttpClient, ending: str, readable: bool
+) -> None:
+    """Without a length nothing but the last line shows that a page was cut off in a number."""
+
+    def talk(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65536)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {CLASSIC}\r\nConnection: close\r\n\r\n"
+        connection.sendall((head + CLASSIC_TEXT + ending).encode())
+
+    with raw(talk) as url, nullcontext() if readable else pytest.raises(CannotMeasure, match="may be cut off"):
+        assert ScrapeSource(client, "/metrics", {}).snapshot(url).total("retrieval_requests_total") == 7
+
+
+def test_a_page_of_known_length_may_end_without_a_newline(scrape: Scraper) -> None:
+    """Prometheus reads it, and its length says that nothing is missing."""
+    assert scrape(CLASSIC_TEXT + "retrieval_errors_total 12").total("retrieval_errors_total") == 12
+
+
+@pytest.mark.parametrize("length", [1, len(CLASSIC_TEXT) // 2, len(CLASSIC_TEXT) - 1])
+def test_a_page_that_is_shorter_than_it_says_cannot_be_measured(client: HttpClient, length: int) -> None:
+    """Wherever a page of known length is cut off, even behind a line, it is no page."""
+
+    def talk(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65536)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {CLASSIC}\r\nContent-Length: {len(CLASSIC_TEXT)}\r\n\r\n"
+        connection.sendall((head + CLASSIC_TEXT[:length]).encode())
+
+    with raw(talk) as url, pytest.raises(CannotMeasure, match="broken off"):
+        ScrapeSource(client, "/metrics", {}).snapshot(url)
+
+
+def test_a_part_of_a_page_is_no_page(scrape: Scraper, client: HttpClient) -> None:
+    """206 says that there is more."""
+    scrape.server.script["GET", "/metrics"] = Answer(CLASSIC_TEXT.encode(), 206, CLASSIC)
+    with pytest.raises(CannotMeasure, match="HTTP 206"):
+        ScrapeSource(client, "/metrics", {}).snapshot(scrape.server.url)
+
+
+@pytest.mark.parametrize(("text", "kind"), FORMATS)
+@pytest.mark.parametrize("again", ["0", "9", "7.5"])
+def test_a_series_that_stands_twice_with_different_values_is_an_error_that_names_both(
+    scrape: Scraper, text: str, kind: str, again: str
+) -> None:
+    """Neither copy is taken: the error names the series, its line, both values and the page."""
+    line = 'retrieval_requests_total{tenant="default",backend="faiss"}'
+    twice = text.replace("# TYPE retrieval_errors", f"{line} {again}\n# TYPE retrieval_errors")
+    with pytest.raises(RepeatedSeries) as caught:
+        scrape(twice, kind)
+    said = str(caught.value)
+    assert f"metrics of {scrape.server.url} at /metrics: line {twice[: twice.index(line)].count(chr(10)) + 1}: " in said
+    assert 'retrieval_requests_total{backend="faiss",tenant="default"} stands here again' in said
+    assert f"(7 and {again})" in said
+
+
+@pytest.mark.parametrize(("text", "kind"), FORMATS)
+def test_a_series_that_stands_twice_with_the_same_value_counts_once(scrape: Scraper, text: str, kind: str) -> None:
+    """As Prometheus has it."""
+    line = 'retrieval_requests_total{backend="faiss",tenant="default"} 7.0\n'
+    assert scrape(text.replace(line, line + line), kind).total("retrieval_requests_total") == 7
+
+
+def test_a_line_that_cannot_be_read_is_named_by_its_number(scrape: Scraper) -> None:
+    """The number of the line, and no word of it."""
+    with pytest.raises(CannotMeasure, match=r"line 3: not a line of this format") as caught:
+        scrape(f"{HEAD}hunter 2 is secret\n")
+    assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a{b="c"} 1 # ',
+        "a" + " " * 5,
+        'a{b="' + "\\" * 6,
+        'a{b="c",' * 3,
+        "# TYPE a",
+        "1" * 8,
+        "a 1 " + "1" * 8,
+        "a " + "\t" * 8,
+        'a{b="c"' + " " * 8,
+    ],
+)
+def test_the_time_to_refuse_a_page_grows_no_faster_than_the_page(line: str) -> None:
+    """Ten times the page costs about ten times the time, whatever is repeated in it."""
+
+    def cost(times: int) -> float:
+        body = (line * times).encode()
+        began = time.process_time()
+        with suppress(Unreadable):
+            read(body, openmetrics=False)
+        return time.process_time() - began
+
+    small, large = (min(cost(times) for _ in range(3)) for times in (5_000, 50_000))
+    assert large < 40 * small + 0.02
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
