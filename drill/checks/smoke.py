@@ -150,8 +150,8 @@ def _unknown(primary: Primary, tenant: str, answers: Mapping[str, tuple[str, ...
 def embed(drill: Drill) -> Evidence:
     """Have every instance embed two texts: finite, not zero, of FAISS's dimension, and different."""
     found = _Findings()
-    # 0: a manifest alone knows no dimension, the answers must then agree with each other
-    expected = drill.primary.check(drill.config.service.tenants[0]).dimension if drill.primary else 0
+    # 0: no index was seen, or no dimension is known of it; the answers must then agree with each other
+    expected = _dimension(drill, drill.config.service.tenants[0])
     dimensions: set[int] = {expected} if expected else set()
     for instance in drill.service.instances:
         reply = found.ask(
@@ -162,6 +162,13 @@ def embed(drill: Drill) -> Evidence:
     found.too_many_failed(drill.config.slo.error_rate)
     dimension = next(iter(dimensions), None)
     return found.evidence(f"finite, non-zero vectors of dimension {dimension}", {"dimension": dimension})
+
+
+def _dimension(drill: Drill, tenant: str) -> int:
+    """Return the dimension of FAISS, as it was seen before anything was written if it was looked at."""
+    known = drill.faiss_before.get(tenant)
+    facts = known.facts if known else drill.primary.check(tenant) if drill.primary else None
+    return facts.dimension if facts else 0
 
 
 def _vectors(reply: Reply, dimensions: set[int]) -> str:

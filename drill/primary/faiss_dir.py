@@ -59,14 +59,6 @@ class FaissDir:
             raise NoFallback(f"FAISS index of tenant {tenant!r}: {looked}; rebuild it before rolling back")
         return looked
 
-    def load_check(self, tenant: str) -> IndexFacts:
-        """Like ``check``, then load the index with faiss and have a stored vector find itself. Raises NoFallback."""
-        from drill.primary.self_search import self_search
-
-        facts = self.check(tenant)
-        self._settled(lambda: self_search(self._folder(tenant, NoFallback) / INDEX_NAME), NoFallback, tenant)
-        return facts
-
     def version(self, tenant: str) -> str:
         """Return a fingerprint of the files that changes with every snapshot. Raises PrimaryUnreadable."""
         folder = self._folder(tenant, PrimaryUnreadable)
@@ -155,7 +147,7 @@ class FaissDir:
                 return "empty"
             if useless := useless_vectors(snapshot.index, index):
                 return useless
-            return Look(_facts(tenant, snapshot, index, ids), snapshot.version, ids.sample, frozenset(ids.found))
+            return Look(_facts(tenant, snapshot, index, ids), _with(snapshot, index), ids.sample, frozenset(ids.found))
 
     def _pairs(self, file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
         return ((identifier, content_hash(text)) for identifier, text in iter_documents(file, size))
@@ -208,7 +200,13 @@ def _facts(tenant: str, snapshot: Snapshot, index: IndexFile, ids: Survey) -> In
         age_s=max(0.0, time.time() - snapshot.mtime),
         kind=index.kind,
         duplicate_ids=ids.twice,
+        unchecked=index.unchecked,
     )
+
+
+def _with(snapshot: Snapshot, index: IndexFile) -> str:
+    """Return the fingerprint of all files; of an index that needs others it is never that of the two alone."""
+    return "/".join((snapshot.version, *(version_of(path.stat()) for path in index.needs)))
 
 
 def _index(snapshot: Snapshot) -> IndexFile:

@@ -7,6 +7,7 @@ product nor L2. A flat index goes on with the number of ``float32`` components a
 """
 
 import math
+import os
 import struct
 import sys
 from array import array
@@ -19,6 +20,8 @@ METRIC_ARGUMENT_SIZE = 4
 COUNT = struct.Struct("<Q")
 FLAT = {b"IxFI": "flat (inner product)", b"IxF2": "flat (L2)", b"IxFl": "flat"}
 ID_MAPS = {b"IxMp": "IDMap", b"IxM2": "IDMap2"}
+BINARY = b"IB"
+"""How all binary indexes begin; their header is another."""
 MAX_DIMENSION = 1 << 20
 LOOKED_AT = 64
 """Vectors, spread over the whole index, that are looked at: whether they are numbers, and not all zero."""
@@ -43,20 +46,27 @@ class IndexFile:
     """A structurally sound index: number of vectors, their dimension and the kind in words.
 
     ``vectors_at``: where in the file its vectors begin, float32 one after another; None in a kind that changes them.
+    ``needs``: files beside it without which it answers nothing. ``unchecked``: what could not be looked at.
+    ``useless``: why a sound index is of no use.
     """
 
     vectors: int
     dimension: int
     kind: str
     vectors_at: int | None = None
+    needs: tuple[Path, ...] = ()
+    unchecked: str = ""
+    useless: str = ""
 
 
 def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
     """Check the index in ``file`` (``size`` bytes) and return its facts.
 
-    ``path`` is only used for kinds whose header alone does not tell the length: those are mapped by faiss.
-    Raises DamagedIndex.
+    ``path`` is only used for kinds whose header alone does not tell the length: faiss looks at those.
+    Raises DamagedIndex, and CannotMeasure if no look could be had.
     """
+    if _begins(file, BINARY):
+        return _by_faiss(file, path)
     outer = _header(file)
     if outer.fourcc in FLAT:
         start = _check_flat(file, outer)
@@ -66,7 +76,7 @@ def read_index_file(file: BinaryIO, size: int, path: Path) -> IndexFile:
         inner = _header(file)
         if inner.fourcc in FLAT:
             return _id_map(file, size, outer, inner)
-    return _mapped_by_faiss(path)
+    return _by_faiss(file, path)
 
 
 def _id_map(file: BinaryIO, size: int, outer: IndexHeader, inner: IndexHeader) -> IndexFile:
@@ -84,7 +94,7 @@ def _id_map(file: BinaryIO, size: int, outer: IndexHeader, inner: IndexHeader) -
 def useless_vectors(file: BinaryIO, index: IndexFile) -> str:
     """Look at some vectors of a kind that keeps them as they were; say so if most of them are none, else nothing."""
     if index.vectors_at is None or not index.vectors:
-        return ""
+        return index.useless
     rows = sorted({number * index.vectors // LOOKED_AT for number in range(LOOKED_AT)})
     bad = sum(not _usable(read_vector(file, index.vectors_at, row, index.dimension)) for row in rows)
     return f"{bad} of {len(rows)} vectors looked at are all zero or not finite" if 2 * bad > len(rows) else ""
@@ -101,6 +111,13 @@ def _usable(raw: bytes) -> bool:
     if sys.byteorder == "big":
         components.byteswap()
     return any(components) and all(map(math.isfinite, components))
+
+
+def _begins(file: BinaryIO, mark: bytes) -> bool:
+    """Whether ``file`` begins with ``mark``; it is read from its beginning again afterwards."""
+    found = file.read(len(mark))
+    file.seek(0)
+    return found == mark
 
 
 def _header(file: BinaryIO) -> IndexHeader:
@@ -147,13 +164,22 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return raw
 
 
-def _mapped_by_faiss(path: Path) -> IndexFile:
-    import faiss
+def _by_faiss(file: BinaryIO, path: Path) -> IndexFile:
+    from drill.primary.other_kinds import look_with_faiss
 
-    try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    except RuntimeError:
-        raise DamagedIndex("cannot be read by faiss") from None
-    if not index.is_trained:
+    found = look_with_faiss(path)
+    if not _same(file, path):
+        raise DamagedIndex("was replaced while it was read")
+    if damaged := found.get("damaged"):
+        raise DamagedIndex(damaged)
+    if not found["trained"]:
         raise DamagedIndex("is not trained")
-    return IndexFile(int(index.ntotal), int(index.d), type(index).__name__)
+    kind = ", ".join(filter(None, (found["kind"], found.get("opaque"))))
+    needs, useless = tuple(map(Path, found["needs"])), found.get("useless", "")
+    return IndexFile(found["vectors"], found["dimension"], kind, None, needs, found["unchecked"], useless)
+
+
+def _same(file: BinaryIO, path: Path) -> bool:
+    """Whether ``path`` still leads to the file that was opened."""
+    one, other = os.fstat(file.fileno()), path.stat()
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

@@ -90,7 +90,7 @@ def settled(look: Callable[[], Found], error: type[DrillError], tenant: str, pat
     for pause_s in chain(RETRY_PAUSES_S, repeat(None)):
         try:
             return look()
-        except (*BROKEN, DrillError) as reason:
+        except (*BROKEN, NoFallback, PrimaryUnreadable) as reason:
             if pause_s is None:
                 fresh = _fresh(places)
                 if not fresh or time.monotonic() - began > WRITING_S:
@@ -100,9 +100,7 @@ def settled(look: Callable[[], Found], error: type[DrillError], tenant: str, pat
 
 
 def _final(reason: Exception, error: type[DrillError], tenant: str) -> DrillError:
-    if not isinstance(reason, DrillError):
-        return error(unreadable(tenant, reason))
-    return error(str(reason)) if isinstance(reason, NoFallback | PrimaryUnreadable) else reason
+    return error(str(reason) if isinstance(reason, DrillError) else unreadable(tenant, reason))
 
 
 def _fresh(paths: Iterable[Path]) -> bool:

@@ -133,11 +133,11 @@ class FaissListsLost(_SnapshotFault):
         quantizer = faiss.IndexFlatIP(width)
         index = faiss.IndexIVFFlat(quantizer, width, 4, faiss.METRIC_INNER_PRODUCT)
         index.train(held.vectors)
-        lists = tenant / "index.ivfdata"
-        index.replace_invlists(faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(lists)))
+        lists = faiss.OnDiskInvertedLists(index.nlist, index.code_size, str(tenant / "index.ivfdata"))
+        index.replace_invlists(lists)  # which the index does not own
         index.add(held.vectors)
         faiss.write_index(index, str(tenant / snapshot.INDEX))
-        lists.unlink()
+        (tenant / "index.ivfdata").unlink()
 
 
 @fault
