@@ -83,12 +83,13 @@ def by_service(deltas: Iterable[Delta]) -> Side | None:
 
 def by_probes(results: Sequence["ProbeResult"]) -> Side | None:
     """Return what these probes saw; ``None`` if there are none. Latency is that of the ones answered well."""
-    if not results:
+    measured = [one for one in results if one.apart is None]
+    if not measured:
         return None
-    good = sorted(one.latency_s * 1000 for one in results if one.ok)
-    bad = len(results) - len(good)
+    good = sorted(one.latency_s * 1000 for one in measured if one.ok)
+    bad = len(measured) - len(good)
     p50, p95 = (quantile(good, 0.5), quantile(good, 0.95)) if good else (None, None)
-    return Side(len(results), p50, p95, bad / len(results))
+    return Side(len(measured), p50, p95, bad / len(measured))
 
 
 def _bound(buckets: Buckets | None, q: float) -> float | None:

@@ -50,7 +50,8 @@ class LookBefore:
         """Remember what was answered to health requests; an instance that was well once was well."""
         with self._lock:
             if not self._over:
-                self._health |= {one.instance: one for one in found if not self._well(one.instance)}
+                told = [one for one in found if one.reply.apart is None]
+                self._health |= {one.instance: one for one in told if not self._well(one.instance)}
 
     def was_up(self, instance: str) -> bool | None:
         """Whether the instance was healthy; ``None`` if that is not known."""
@@ -90,5 +91,5 @@ def still_down(drill: "Drill", found: Sequence["Health"], since: float) -> list[
     return [
         one
         for one in found
-        if not one.ok and not (one.instance in by_searches and answers_searches(drill, one.instance, since))
+        if one.down and not (one.instance in by_searches and answers_searches(drill, one.instance, since))
     ]

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from drill.before import answers_searches
 from drill.checks.flags import judge_backend
 from drill.observation import Reading, replaced
+from drill.service import pause_s
 from drill.verdict import Verdict
 
 if TYPE_CHECKING:
     from drill.context import Drill
     from drill.service import Health
 
-POLL_S = 0.1
 EFFECT_S = 1.5
 """How long the traffic is looked at before it is said whether it shows the flags."""
 BOOT_SECOND_S = 1.0
@@ -47,7 +47,7 @@ class Comeback:
         """Wait until every instance is back, at most until ``deadline`` (monotonic)."""
         while not self.look() and time.monotonic() < deadline:
             self.drill.tick("waiting for every instance to come back")
-            time.sleep(POLL_S)
+            time.sleep(pause_s(time.monotonic() - self.began))
 
     def look(self) -> bool:
         """Look once; return whether every instance is, or was seen to be, back."""
@@ -58,7 +58,7 @@ class Comeback:
             name = health.instance
             self._last[name] = health
             self.drill.clocks.note(name, health.reply.date)
-            if self._took(name) and (health.ok or self._serves(name)):
+            if self._took(name) and (not health.down or self._serves(name)):
                 self._back.add(name)
         return len(self._back) == len(self.drill.service.instances)
 
@@ -76,7 +76,7 @@ class Comeback:
     @property
     def broken(self) -> list["Health"]:
         """Return who was up before and is down now; where it is not known how it was, searches decide."""
-        down = [health for name, health in self._last.items() if name not in self._back and not health.ok]
+        down = [health for name, health in self._last.items() if name not in self._back and health.down]
         return [health for health in down if self._was_broken(health.instance)]
 
     def _was_broken(self, name: str) -> bool:

@@ -104,6 +104,17 @@ class Slo:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How fast the drill asks the service, in requests a second to all instances together."""
+
+    rate: float = 10.0
+    """Searches a second from before the reload to the end."""
+    max_rate: float = 50.0
+    """What is never exceeded, by all requests together: probes, those that make up for missing users among them,
+    checks, health, metrics pages."""
+
+
+@dataclass(frozen=True, slots=True)
 class Primary:
     """The FAISS side.
 
@@ -219,6 +230,7 @@ class Config:
     smoke: Smoke = field(default_factory=Smoke)
     metrics: Metrics = field(default_factory=Metrics)
     slo: Slo = field(default_factory=Slo)
+    probe: Probe = field(default_factory=Probe)
     primary: Primary = field(default_factory=Primary)
     target: Target = field(default_factory=Target)
     purge: Purge = field(default_factory=Purge)

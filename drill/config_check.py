@@ -103,6 +103,8 @@ def _check_ranges(config: Config) -> None:
         ("[slo] rto_s", slo.rto_s, 1, 1e6),
         ("[primary] max_fall", config.primary.max_fall, 0, 1),
         ("[primary] max_fall_documents", config.primary.max_fall_documents, 0, 1e9),
+        ("[probe] rate", config.probe.rate, 0.1, 1000),
+        ("[probe] max_rate", config.probe.max_rate, config.probe.rate, 1000),
         ("[purge] max_fraction", purge.max_fraction, 0, 1),
         ("[purge] batch", purge.batch, 1, 100_000),
         ("[purge] time_budget_s", purge.time_budget_s, 0, 86_400),

@@ -13,6 +13,7 @@ from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
+from drill.load import BALANCED_S, GLANCE_S, Budget, budget_of
 from drill.observation import MetricsSource, Reading, Window, open_window
 from drill.plans import Plan, hold
 from drill.primary import Look, Primary, open_primary
@@ -24,20 +25,22 @@ if TYPE_CHECKING:
     from drill.comeback import Clocks
     from drill.http import HttpClient
     from drill.leaks import Search
+    from drill.limiter import Limiter
     from drill.metrics.alertmanager import Alertmanager
     from drill.metrics.prometheus import PrometheusClient
     from drill.metrics.scrape import ScrapeSource
     from drill.probe import Prober, ProbeResult
     from drill.reopen.ladder import Ladder
     from drill.service import RetrievalService
+    from drill.standstill import Heartbeat
     from drill.target import Target
 
-MAX_PROBE_RATE = 50.0
-"""Probes per second that are never exceeded: a drill must not become the load it looks for."""
 MAX_PROBE_BYTES = 1024 * 1024
 """What an answer to a probe may hold: 64 of them are under way at once when a service floods them."""
-POLL_S = 2.0
-"""How often the metrics are read while the service is watched, at most: the report shows when something moved."""
+SLOW_READING_S = 1.0
+"""A source of metrics that takes longer is not asked again while something is waited for."""
+GRACE = 1.5
+"""How many times as long as it should take the last probes of a wait are waited for."""
 POLLS = 60
 """Into how many parts a long wait is divided for that."""
 
@@ -104,6 +107,11 @@ class Drill:
         """Whether the rolled-back state is there to be judged: by this drill, or because the file has it already."""
         return self.rolled_back or (self.plan.unchanged and not self.record.restored)
 
+    @property
+    def judges(self) -> bool:
+        """Whether the rolled-back service is judged in this drill: not in a dry-run that would change something."""
+        return self.apply or self.plan.unchanged
+
     def hold_plan(self) -> None:
         """Raise `Refused` if the plan that is to be carried out does not hold any more for the flags."""
         if self.held_plan is not None:
@@ -114,6 +122,31 @@ class Drill:
     def secret(self, name: str) -> str:
         """Return the value of the variable ``name``: of the process environment, else of the env file."""
         return os.environ.get(name) or self.env_values.get(name) or "" if name else ""
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The most that this drill sends to each instance: said before the first request, and held to."""
+        purge = self.purge_mode != "off"
+        return budget_of(self.config, apply=self.apply, judged=self.judges, purge=purge, reopen=self.reopen)
+
+    @property
+    def load_line(self) -> str:
+        """What this drill will send, for the operator."""
+        return self.budget.line(len(self.config.service.urls))
+
+    @cached_property
+    def limiter(self) -> "Limiter":
+        """The gate through which every request to the service goes."""
+        from drill.limiter import Limiter
+
+        return Limiter(self.config.service.urls, self.budget)
+
+    @cached_property
+    def heartbeat(self) -> "Heartbeat":
+        """Whether the drill itself stood still; beats from the first client of the service on."""
+        from drill.standstill import Heartbeat
+
+        return Heartbeat()
 
     @cached_property
     def client(self) -> "HttpClient":
@@ -221,9 +254,9 @@ class Drill:
 
         pairs = self.queries
         asks = [Ask(url, tenant, query) for tenant, query in pairs for url in self.service.instances]
-        prober = Prober(
-            self._new_client(max_bytes=MAX_PROBE_BYTES), self.config.service.search_path, asks, self.config.smoke.top_k
-        )
+        client = self._new_client(max_bytes=MAX_PROBE_BYTES, probes=True)
+        settings, rate = self.config, self.config.probe.rate
+        prober = Prober(client, settings.service.search_path, asks, settings.smoke.top_k, rate, self.limiter)
         prober.start()
         return prober
 
@@ -291,21 +324,29 @@ class Drill:
             self.observed = self.window(self.read_metrics())
         return self.observed
 
-    def gather(self, seconds: float, needed: float, what: str = "watching the service") -> None:
+    def gather(
+        self, seconds: float, needed: float, what: str = "watching the service", rate: float | None = None
+    ) -> float:
         """Wait until ``seconds`` have passed since the service settled, and ``needed`` probes were answered.
 
-        Where the regular probes would not be enough, more are sent (DESIGN.md section 5, ``min_requests``).
+        Where the regular probes would not be enough, more are sent, evenly from now to the end: samples of different
+        load cannot be compared. Return the rate, which is the one that was asked for if there was one.
         """
-        from drill.probe import PROBE_RATE
+        from drill.sample_size import even_rate
 
         def enough(answered: Counter[str], elapsed: float) -> bool:
-            done = answered.total()
-            left_s = max(1.0, seconds - elapsed)
-            self.prober.rate = min(MAX_PROBE_RATE, max(PROBE_RATE, (needed + 10 - done) / left_s))
-            return elapsed >= seconds and (done >= needed or done == 0)
+            return elapsed >= seconds and (answered.total() >= needed or not answered)
 
-        self._watch(enough, seconds + needed / PROBE_RATE, what)
-        self.prober.rate = PROBE_RATE
+        since = self.settled.ended if self.settled else self.began
+        elapsed = time.monotonic() - since
+        results = self.prober.results(since)
+        missing = max(0.0, needed - sum(result.ok for result in results))
+        silent = bool(results) and not any(result.ok for result in results)
+        rate = rate or even_rate(self.config, 0 if silent else missing, seconds - elapsed)
+        self.prober.rate = rate
+        self._watch(enough, max(seconds, elapsed + GRACE * missing / rate), what)
+        self.prober.rate = self.config.probe.rate
+        return rate
 
     def rebase(self, settled: Reading) -> Reading:
         """Count from ``settled`` on."""
@@ -338,14 +379,21 @@ class Drill:
 
     def _wait_and_read(self, check: Callable[[Sequence["ProbeResult"]], bool], since: float, timeout_s: float) -> None:
         """Wait for ``check``, reading the metrics now and then; a source that is slow is not asked again."""
-        deadline, pause_s = since + timeout_s, max(POLL_S, timeout_s / POLLS)
-        while not self.prober.wait(check, since, max(0.0, min(pause_s, deadline - time.monotonic()))):
-            if time.monotonic() >= deadline:
+        pause_s = max(GLANCE_S if self.config.service.instances else BALANCED_S, timeout_s / POLLS)
+        while True:
+            deadline = since + timeout_s + self.lost_s(since)
+            if self.prober.wait(check, since, max(0.0, min(pause_s, deadline - time.monotonic()))):
+                return
+            if time.monotonic() >= since + timeout_s + self.lost_s(since):
                 return
             asked = time.monotonic()
             self.glance_at_metrics()
-            if time.monotonic() - asked > POLL_S / 2:
+            if time.monotonic() - asked > SLOW_READING_S:
                 pause_s = timeout_s
+
+    def lost_s(self, since: float, until: float = float("inf")) -> float:
+        """Return how much of a time the drill could not use: it stood still itself, or the service limited it."""
+        return self.heartbeat.lost_s(since, until) + self.limiter.waited_s(since)
 
     def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
@@ -360,21 +408,25 @@ class Drill:
 
     def close(self) -> None:
         """Close the connections to the service, to Prometheus and to Alertmanager that were opened."""
-        for name in ("prober", "client", "prometheus", "alertmanager"):
+        for name in ("prober", "client", "prometheus", "alertmanager", "heartbeat"):
             if opened := self.__dict__.get(name):
                 opened.close()
 
-    def _new_client(self, max_bytes: int | None = None) -> "HttpClient":
+    def _new_client(self, max_bytes: int | None = None, *, probes: bool = False) -> "HttpClient":
         from drill.http import MAX_BODY_BYTES, HttpClient
         from drill.token import sendable, unauthorized
 
         service = self.config.service
         name = service.auth_token_env
+        self.heartbeat.start()
         return HttpClient(
             token=sendable(self.secret(name)),
             ca_file=service.ca_file,
             max_bytes=max_bytes or MAX_BODY_BYTES,
             unauthorized=unauthorized("[service] auth_token_env", name, self.secret(name)),
+            limiter=self.limiter,
+            heartbeat=self.heartbeat,
+            probes=probes,
         )
 
     def _last_words(self, said: bytes) -> str:

@@ -16,7 +16,7 @@ from drill.journal.log import journal_path
 from drill.journal.rescue import Appended, adopt_rescued, append_or_rescue
 from drill.launch import Launch
 from drill.plans import make_plan, save_plan
-from drill.record import DrillRecord, Evidence
+from drill.record import DrillRecord, Evidence, Scalar
 from drill.unfinished import PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Result, Verdict
 
@@ -35,6 +35,8 @@ def close_measurements(started: Launch, began: float) -> None:
         from drill.baseline import baseline_of
 
         record.baseline = baseline_of(started.drill)
+    if started.drill is not None:
+        _load(started.drill)
     record.duration_s = round(time.monotonic() - began, 3)
     _say_what_is_not_searched(started)
 
@@ -71,22 +73,43 @@ def _say_what_is_not_searched(started: Launch) -> None:
         started.record.facts["secrets too short or too common to be searched for"] = count
 
 
+_APART = {"limited": "not answered: the service limits the drill", "not measured": "not measured: the drill was late"}
+
+
 def _availability(drill: Drill) -> None:
-    """State what the probes felt: a failed probe stands for one probe interval of one user's time."""
+    """State what the probes felt, and what they could not: what the service limited is no downtime."""
+    from drill.availability import availability, downtime_s
+    from drill.limits import Apart
+
     results = drill.prober.results()
     if not results:
         return
     since = drill.written_at if drill.written_at is not None else results[0].due
     after = [result for result in results if result.due >= since]
-    failed = sum(not result.ok for result in after)
     if after and (drill.judged or drill.written_at is not None):
-        span = max(after[-1].due - after[0].due, 0.0)
-        drill.record.downtime_s = round(span * failed / len(after), 3)
+        drill.record.downtime_s = round(downtime_s(after), 3)
     drill.record.facts |= {
-        "probes sent": len(results),
-        "probes failed since the flags were written": failed,
-        "availability": round(1 - failed / len(after), 5) if after else None,
+        "probes sent": sum(result.apart is not Apart.UNMEASURED for result in results),
+        "probes failed since the flags were written": sum(result.failed for result in after),
+        "availability": availability(after),
     }
+    for apart in Apart:
+        if count := sum(result.apart is apart for result in results):
+            drill.record.facts[f"probes {_APART[apart]}"] = count
+
+
+def _load(drill: Drill) -> None:
+    """State what was sent to the service, of what was announced, and what kept the drill from sending it."""
+    if "limiter" not in drill.__dict__:
+        return
+    limiter = drill.limiter
+    told: dict[str, Scalar] = {
+        "requests sent to the service": f"{limiter.sent()} of {limiter.announced} announced",
+        "requests that the service limited": limiter.limited(),
+        "requests that were not sent": limiter.withheld,
+        "seconds that the drill itself stood still": round(drill.heartbeat.lost_s(0.0)),
+    }
+    drill.record.facts |= {name: value for name, value in told.items() if value}
 
 
 def keep_plan(started: Launch) -> tuple[Path, ...]:

@@ -8,15 +8,20 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from drill.limits import Apart, told
 
 if TYPE_CHECKING:
     import httpx
 
+    from drill.limiter import Limiter
+    from drill.standstill import Heartbeat
     from drill.transport import Wire
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+CONNECTIONS = 64
 MAX_KIND = 80
 """Characters of a content type that are shown."""
 SLOW_S = 1.0
@@ -49,6 +54,8 @@ class Reply:
     """When the answer was made by the clock of its host, as its head says."""
     framed: bool = True
     """Whether the answer said itself where its body ends; one that ends with its connection may have been cut off."""
+    apart: Apart | None = None
+    """Why it says nothing of the service, if it says nothing."""
 
     @property
     def ok(self) -> bool:
@@ -58,7 +65,7 @@ class Reply:
     @property
     def dead(self) -> bool:
         """Whether nobody answered in time: asking more would cost as much time again, and tell nothing new."""
-        return bool(self.error) and self.status == 0 and self.waited_s > SLOW_S
+        return bool(self.error) and self.status == 0 and self.waited_s > SLOW_S and self.apart is None
 
     def json(self) -> Any:
         """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it."""
@@ -73,6 +80,8 @@ class Reply:
         """Say in a few words what came back, without a word of the body."""
         if self.error:
             return self.error
+        if self.apart is Apart.LIMITED:
+            return f"HTTP {self.status}: not answered, the service limits the drill"
         kind = self.content_type.split(";")[0][:MAX_KIND] or "no content type"
         return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)" + (f": {self.hint}" if self.hint else "")
 
@@ -90,13 +99,17 @@ class HttpClient:
         token: str = "",
         ca_file: str = "",
         timeout_s: float = 5.0,
-        connections: int = 64,
         max_bytes: int = MAX_BODY_BYTES,
         unauthorized: str = "",
+        limiter: "Limiter | None" = None,
+        heartbeat: "Heartbeat | None" = None,
+        probes: bool = False,
     ) -> None:
         """``timeout_s`` bounds a whole exchange, connecting included; ``max_bytes`` the body of an answer.
 
-        ``unauthorized`` is what to do about a 401 or 403.
+        ``unauthorized`` is what to do about a 401 or 403. Whatever asks the service has its ``limiter``. ``probes`` are
+        sent once; other requests once more, where the service's limiter turned them away or the drill itself stood
+        still (``heartbeat``).
         """
         import ssl
 
@@ -109,11 +122,12 @@ class HttpClient:
         self.timeout_s = timeout_s
         self._max_bytes = max_bytes
         self._unauthorized = unauthorized
+        self._limiter, self._heartbeat, self._probes = limiter, heartbeat, probes
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        transport = BoundedTransport(verify, connections)
+        transport = BoundedTransport(verify, CONNECTIONS)
         self._client = httpx.Client(transport=transport, headers=headers, trust_env=False, follow_redirects=False)
 
     def get(self, url: str, *, fresh: bool = False, headers: Mapping[str, str] | None = None) -> Reply:
@@ -129,6 +143,21 @@ class HttpClient:
     def request(
         self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
+        """Ask within what the limiter lets through; never raise for what the other side does."""
+        reply = self._asked(method, url, content, headers)
+        return self._asked(method, url, content, headers) if reply.apart and not self._probes else reply
+
+    def _asked(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None) -> Reply:
+        if self._limiter is not None and (withheld := self._limiter.admit(url, probe=self._probes)):
+            return Reply(0, "", b"", 0.0, withheld.reason, apart=withheld.apart)
+        began = time.monotonic()
+        reply = self._exchange(method, url, content, headers)
+        lost_s = self._heartbeat.lost_s(began) if self._heartbeat is not None else 0.0
+        if lost_s and (self._probes or reply.error):
+            return replace(reply, error=f"the drill itself stood still for {lost_s:.0f} s", apart=Apart.UNMEASURED)
+        return reply
+
+    def _exchange(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None) -> Reply:
         """Do one exchange and never raise for what the other side does."""
         from httpx import Timeout
 
@@ -152,12 +181,23 @@ class HttpClient:
             return Reply(0, "", b"", now - (wire.sent or began), error, now - began, tls=bool(said))
         status, kind = response.status_code, response.headers.get("content-type", "")
         latency_s = (wire.received or time.monotonic()) - (wire.sent or began)
-        said = refused_in_http(status, body)
-        hint = self._unauthorized if status in {401, 403} else said
-        date = response.headers.get("date", "")
-        framed = "content-length" in response.headers or "transfer-encoding" in response.headers
-        waited_s = time.monotonic() - began
-        return Reply(status, kind, body, latency_s, error, waited_s, hint, bool(said), date, framed)
+        says = told(status, response.headers, time.time())
+        if self._limiter is not None:
+            self._limiter.note(url, says)
+        refused = refused_in_http(status, body)
+        return Reply(
+            status,
+            kind,
+            body,
+            latency_s,
+            error,
+            waited_s=time.monotonic() - began,
+            hint=self._unauthorized if status in {401, 403} else refused,
+            tls=bool(refused),
+            date=response.headers.get("date", ""),
+            framed="content-length" in response.headers or "transfer-encoding" in response.headers,
+            apart=Apart.LIMITED if says.limited else None,
+        )
 
     def close(self) -> None:
         """Close all connections."""

@@ -80,8 +80,11 @@ class Runner:
                 self.rollback.look()
 
     def begin_probing(self) -> None:
-        """Begin to probe: what users feel is watched from the first row that asks the service to the last."""
-        if not self.drill.record.refused:
+        """Begin to probe: what users feel is watched from the first row that asks the service to the last.
+
+        A dry-run that would change something judges nothing by probes, so it sends none.
+        """
+        if self.drill.judges and not self.drill.record.refused:
             self.drill.prober  # noqa: B018 - runs from first use on
 
     def green(self, row: str) -> bool:

@@ -11,7 +11,8 @@ from drill.command import run_command
 from drill.config import Service
 from drill.http import HttpClient, Reply
 
-POLL_S = 0.05
+POLL_S, SLOWEST_POLL_S = 0.1, 1.0
+"""Seconds between two looks at a service that is awaited, at least and at most."""
 
 T = TypeVar("T")
 
@@ -28,6 +29,11 @@ class Health:
         """Whether the instance says that it is healthy: by the status of a whole answer, whatever it holds."""
         return self.reply.ok
 
+    @property
+    def down(self) -> bool:
+        """Whether it is seen to be unwell; one that limits the drill says nothing of how it is."""
+        return not self.ok and self.reply.apart is None
+
 
 @dataclass(frozen=True, slots=True)
 class ReloadOutcome:
@@ -35,6 +41,11 @@ class ReloadOutcome:
 
     seconds: float
     problem: str = ""
+
+
+def pause_s(waited_s: float) -> float:
+    """Return how long to wait before the next look: a tenth of the time waited, so that a long wait is no load."""
+    return min(SLOWEST_POLL_S, max(POLL_S, waited_s / 10))
 
 
 def each(work: Callable[[str], T], instances: Sequence[str]) -> list[T]:
@@ -94,14 +105,15 @@ class RetrievalService:
         return f"{ended.problem}; {told}" if told else ended.problem
 
     def _await_health(self, deadline: float, tick: Callable[[str], None], awaited: Sequence[str]) -> str:
+        began = time.monotonic()
         while True:
-            sick = [health for health in self.health(awaited) if not health.ok]
+            sick = [health for health in self.health(awaited) if health.down]
             if not sick:
                 return ""
             if time.monotonic() > deadline:
                 return self.not_healthy(sick)
             tick("waiting for the service to be healthy")
-            time.sleep(POLL_S)
+            time.sleep(pause_s(time.monotonic() - began))
 
     def not_healthy(self, sick: Sequence[Health]) -> str:
         """Say who has not come back in time."""

@@ -9,7 +9,7 @@ answer to OPTIONS leaves a doubt.
 import codecs
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from drill.checks.silence import short
 from drill.context import Drill
@@ -54,6 +54,8 @@ class Looked:
     """Instance -> what is wrong with its endpoints, of those where something is."""
     silent: list[str]
     """Endpoints that gave no answer: of a sick service that is no news, and shows nothing."""
+    apart: list[Reply] = field(default_factory=list)
+    """Answers that say nothing of the service, because it limits the drill."""
 
 
 def look(drill: Drill, instances: Iterable[str]) -> Looked:
@@ -61,10 +63,13 @@ def look(drill: Drill, instances: Iterable[str]) -> Looked:
     absent: dict[str, list[Endpoint]] = {}
     wrong: dict[str, str] = {}
     silent: list[str] = []
+    apart: list[Reply] = []
     for instance in instances:
         for endpoint in configured(drill):
             reply = _ask(drill, instance, endpoint)
-            if reply.error:
+            if reply.apart:
+                apart.append(reply)
+            elif reply.error:
                 silent.append(f"{short(instance)}{endpoint.path}")
             elif reply.status == WRONG_METHOD:
                 wrong[instance] = f"{short(instance)} does not take POST at {endpoint}: seen {reply.seen()}"
@@ -72,14 +77,14 @@ def look(drill: Drill, instances: Iterable[str]) -> Looked:
                 absent.setdefault(instance, []).append(endpoint)
             if reply.dead:
                 break
-    return Looked({**_not_served(absent), **wrong}, silent)
+    return Looked({**_not_served(absent), **wrong}, silent, apart)
 
 
 def _ask(drill: Drill, instance: str, endpoint: Endpoint) -> Reply:
     """Return the answer that tells whether an endpoint is there: any but 404, 405 and 410 says nothing against it."""
     if drill.apply or not endpoint.read_only:
         seen = drill.client.request("OPTIONS", instance + endpoint.path)
-        if seen.dead or (not seen.error and seen.status not in GONE):
+        if seen.dead or not (seen.error or seen.apart or seen.status in GONE):
             return replace(seen, status=200) if seen.status == WRONG_METHOD else seen
     return really_ask(drill, instance, endpoint)
 

@@ -1,13 +1,16 @@
 """After the rollback: is the service still where it was put, and is everything else silent."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from drill.before import still_down
 from drill.checks.endpoints import GONE
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
+from drill.checks.unmeasured import said, stood_still, too_few
 from drill.context import Drill
 from drill.http import Reply
 from drill.metrics.snapshot import Delta
@@ -16,6 +19,9 @@ from drill.proof.judge import prove_backend, prove_shadow
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, ratio_bounds
 from drill.verdict import Verdict, worst
+
+if TYPE_CHECKING:
+    from drill.probe import ProbeResult
 
 INTERNAL = "/internal/retrieval/"
 OUTBOX = "retrieval_dual_write_outbox_size"
@@ -27,6 +33,8 @@ HANDOVERS = 4
 machine comes late to send, every handover on it may be as late, and what is measured is that machine."""
 RARE = 0.01
 """The lowest sampling of shadow-read that is expected anywhere."""
+MIN_HALF = 10
+"""Probes in each half below which the blocks of a half are single probes."""
 BLOCKS = 5
 """Blocks of time that each half of the window is divided into, to tell a change that lasts from one stall: latencies
 next to each other in time are alike, which a bootstrap of single ones does not know (METRICS.md, A4)."""
@@ -39,9 +47,13 @@ def endpoints(drill: Drill, _window: Window) -> Evidence:
     """
     problems: list[str] = []
     detail: dict[str, Scalar] = {}
+    apart: list[Reply] = []
     for instance in drill.service.instances:
         for path, methods in _listed(drill, instance).items():
             method, reply = _ask(drill, instance, path, methods)
+            if reply.apart:
+                apart.append(reply)
+                continue
             if not _answers(method, reply) and not reply.dead:  # one failed request is for slo.errors to judge
                 method, reply = _ask(drill, instance, path, methods)
             detail[f"{short(instance)}{path}"] = reply.seen() if reply.error else f"HTTP {reply.status}"
@@ -49,7 +61,10 @@ def endpoints(drill: Drill, _window: Window) -> Evidence:
                 problems.append(f"{short(instance)}{path}: {reply.seen()}")
     value = len(detail) - len(problems)
     seen = Evidence(Verdict.NOT_RUN, "", value, "==", len(detail), unit=" endpoints", detail=detail)
-    return seen.judged(Verdict.FAIL, "; ".join(problems)) if problems else seen.judged(Verdict.PASS, f"{value} answer")
+    if problems:
+        return seen.judged(Verdict.FAIL, "; ".join(problems))
+    unasked = said(apart)
+    return seen.judged(Verdict.INCONCLUSIVE if unasked else Verdict.PASS, unasked or f"{value} answer")
 
 
 def _listed(drill: Drill, instance: str) -> Mapping[str, set[str]]:
@@ -92,11 +107,14 @@ def _answers(method: str, reply: Reply) -> bool:
 def primary_latency(drill: Drill, window: Window) -> Evidence:
     """Judge that latency is stable inside the window, and against the last successful drill of this env."""
     slo = drill.config.slo
-    answered = [r for r in drill.prober.results(window.first.ended, window.last.began) if r.ok]
+    found = [r for r in drill.prober.results(window.first.ended, window.last.began) if r.ok]
+    answered = equal_load(found)
     probes, half = [r.latency_s * 1000 for r in answered], len(answered) // 2
     early, late = probes[:half], probes[half:]
-    if len(probes) < slo.min_requests:
-        reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
+    if len(found) < slo.min_requests or half < MIN_HALF:
+        reason = too_few(drill, window, len(found), "probes answered")
+        if len(found) >= slo.min_requests:
+            reason = f"{len(probes)} of {len(found)} probes were sent at one rate: only equal load can be compared"
         return Evidence(Verdict.INCONCLUSIVE, reason, samples=len(probes), window_s=window.seconds)
     bars = (("P50", 0.5, slo.max_p50_ratio, slo.p50_ms), ("P95", 0.95, slo.max_p95_ratio, slo.p95_ms))
     detail: dict[str, Scalar] = {**window.asked}
@@ -112,6 +130,7 @@ def primary_latency(drill: Drill, window: Window) -> Evidence:
         parts.append(stable(name, early, late, q, ratio, limit, noise))
         parts.append(_as_last_time(drill, name, late, q, ratio, noise, detail))
     parts.append(doubts(window, ("retrieval_latency_seconds",)))
+    parts.append(stood_still(drill, window))
     final = worst(part[0] for part in parts)
     reason = "; ".join(text for part, text in parts if part is final and text)
     medians = [round(quantile(sorted(part), 0.5), 2) for part in (early, late)]
@@ -130,19 +149,30 @@ def stable(
     low, high = ratio_bounds(early, late, q)
     old, new = quantile(sorted(early), q), quantile(sorted(late), q)
     text = f"{name} {old:.1f} ms, then {new:.1f} ms"
-    grown = _lasting(late, q) - ratio * _lasting(early, q)
-    if low > ratio and new - old > noise and grown > 0:
+    blocks, bar = _blocks(late, q), ratio * quantile(_blocks(early, q), 0.5)
+    grown = low > ratio and new - old > noise
+    if grown and blocks[0] > bar:
         return Verdict.FAIL, f"{text}: grew more than {ratio:g} times inside the window"
+    if grown and quantile(blocks, 0.5) > bar:
+        return Verdict.INCONCLUSIVE, f"{text}: slower for most of the later half, but not throughout: observe longer"
     if high <= ratio or new - old <= noise or quantile_bounds(sorted(late), q)[1] <= limit:
         return Verdict.PASS, text
     return Verdict.INCONCLUSIVE, f"{text}: the ratio may be up to {high:.2f}, limit {ratio:g}"
 
 
-def _lasting(values: list[float], q: float) -> float:
-    """Return the median of the blocks' quantiles: a stall moves those of the blocks it falls into, not this."""
+def _blocks(values: list[float], q: float) -> list[float]:
+    """Return the quantiles of the blocks of ``values``, lowest first: a stall moves those of the blocks it falls into.
+
+    What lasts moves all of them. A snapshot that takes the processor now and then moves some, even most.
+    """
     edges = [len(values) * number // BLOCKS for number in range(BLOCKS + 1)]
-    blocks = [quantile(sorted(values[begin:end]), q) for begin, end in pairwise(edges) if end > begin]
-    return quantile(sorted(blocks), 0.5)
+    return sorted(quantile(sorted(values[begin:end]), q) for begin, end in pairwise(edges) if end > begin)
+
+
+def equal_load(found: Sequence["ProbeResult"]) -> list["ProbeResult"]:
+    """Return the probes that were sent at the rate at which most were sent, in order of time."""
+    rate = Counter(result.rate for result in found).most_common(1)[0][0] if found else 0.0
+    return [result for result in found if result.rate == rate]
 
 
 def _as_last_time(
@@ -154,7 +184,7 @@ def _as_last_time(
         return Verdict.PASS, ""
     detail[f"{name} ms in the last successful drill"] = last
     low, _ = quantile_bounds(sorted(late), q)
-    low = min(low, _lasting(late, q))
+    low = min(low, _blocks(late, q)[0])
     if low > last * ratio and low - last > noise:
         return Verdict.FAIL, f"{name} above {low:.1f} ms, {last:.1f} ms in the last successful drill"
     return Verdict.PASS, ""
@@ -229,8 +259,11 @@ def backend(drill: Drill, window: Window) -> Evidence:
     """Judge once more, with a reading taken now, that every instance still answers from FAISS only, and is healthy."""
     now = drill.glance_at_metrics() if drill.source.waits else drill.read_metrics()
     evidence = prove_backend(drill, drill.window(now))
-    sick = still_down(drill, drill.service.health(), window.first.ended)
+    health = drill.service.health()
+    sick = still_down(drill, health, window.first.ended)
     if sick:
-        seen = "; ".join(f"{short(health.instance)}: {health.reply.seen()}" for health in sick)
+        seen = "; ".join(f"{short(one.instance)}: {one.reply.seen()}" for one in sick)
         return replace(evidence, verdict=Verdict.FAIL, reason=f"not healthy at the end: {seen}")
+    if evidence.verdict is Verdict.PASS and (unasked := said(one.reply for one in health)):
+        return evidence.judged(Verdict.INCONCLUSIVE, f"health at the end: {unasked}")
     return evidence

@@ -10,10 +10,11 @@ from drill.before import still_down
 from drill.checks import endpoints
 from drill.checks.faiss_kept import remember
 from drill.checks.silence import short
+from drill.checks.unmeasured import said
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import NoFallback, WindowClosed
-from drill.http import BROKEN_OFF
+from drill.http import BROKEN_OFF, Reply
 from drill.metrics.snapshot import START_TIME
 from drill.primary import IndexFacts
 from drill.record import Evidence, Scalar
@@ -164,12 +165,16 @@ def service(drill: Drill) -> Evidence:
     detail: dict[str, Scalar] = {}
     problems: list[str] = []
     sick: set[str] = set()
+    apart: list[Reply] = []
     _let_a_restart_end(drill)
     found = drill.service.health()
     drill.look.note(found)
     down = _down(drill, found)
     for health in found:
         detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
+        if health.reply.apart:
+            apart.append(health.reply)
+            continue
         if health in down:
             sick.add(health.instance)
             problems.append(f"{short(health.instance)}{settings.health_path}: {_sickness(drill, health)}")
@@ -181,18 +186,20 @@ def service(drill: Drill) -> Evidence:
     if problems:
         reason = "; ".join(problems)
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
+    if unasked := said([*apart, *looked.apart]):
+        return Evidence(Verdict.INCONCLUSIVE, unasked, detail=detail)
     gave = f"no answer yet at {', '.join(looked.silent)}" if looked.silent else "endpoints present"
     reason = f"{value} instances healthy, {gave}"
     if as_before := [health for health in found if not health.ok]:
-        said = "; ".join(f"{short(one.instance)}{settings.health_path}: {one.reply.seen()}" for one in as_before)
-        reason = f"{value} instances up, {gave}; {said}, as before the rollback, and searches are answered"
+        sick_before = "; ".join(f"{short(one.instance)}{settings.health_path}: {one.reply.seen()}" for one in as_before)
+        reason = f"{value} instances up, {gave}; {sick_before}, as before the rollback, and searches are answered"
     return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
 
 
 def _down(drill: Drill, found: Sequence[Health]) -> list[Health]:
     """Return who is down; after the rollback, searches decide where health was bad before it too."""
     if drill.settled is None or not drill.rolled_back:
-        return [health for health in found if not health.ok]
+        return [health for health in found if health.down]
     return still_down(drill, found, drill.settled.ended)
 
 
@@ -216,7 +223,7 @@ def _let_a_restart_end(drill: Drill) -> None:
     healthy_since = time.monotonic()
     deadline = healthy_since + RESTART_S
     while (now := time.monotonic()) < deadline:
-        if any(not health.ok for health in drill.service.health()):
+        if any(health.down for health in drill.service.health()):
             healthy_since = time.monotonic()
         elif now - healthy_since >= STEADY_S:
             return

@@ -3,7 +3,9 @@
 import math
 
 from drill.checks.failures import Failures, by_kind, kind_of
+from drill.checks.limited_users import users_limited
 from drill.checks.silence import doubts
+from drill.checks.unmeasured import stood_still, too_few, why_few
 from drill.context import Drill
 from drill.metrics.histogram import Buckets, latency_buckets
 from drill.observation import Window
@@ -25,7 +27,7 @@ def latency(drill: Drill, window: Window) -> Evidence:
     detail |= window.asked
     samples = int(min(len(probes), buckets.samples if buckets else 0))
     if len(probes) < slo.min_requests:
-        reason = f"{len(probes)} probes answered, {slo.min_requests} needed"
+        reason = too_few(drill, window, len(probes), "probes answered")
         return Evidence(Verdict.INCONCLUSIVE, reason, samples=samples, window_s=window.seconds, detail=detail)
     parts = []
     for name, q, limit in (("P50", 0.5, slo.p50_ms), ("P95", 0.95, slo.p95_ms)):
@@ -34,6 +36,7 @@ def latency(drill: Drill, window: Window) -> Evidence:
         parts.append(_judge_histogram(name, buckets, q, limit, detail))
     parts.append(_lost(window, buckets))
     parts.append(doubts(window, (LATENCY,)))
+    parts.append(stood_still(drill, window))
     final = worst(part[0] for part in parts)
     reason = "; ".join(text for part, text in parts if part is final and text)
     p95 = quantile(probes, 0.95)
@@ -82,7 +85,8 @@ def errors(drill: Drill, window: Window) -> Evidence:
     deltas = window.deltas.values()
     counted = [pair for delta in deltas for pair in delta.moved("retrieval_errors_total")]
     http = [pair for delta in deltas for pair in delta.moved("http_requests_total")]
-    probes = drill.prober.results(window.first.ended, window.last.began)
+    asked = drill.prober.results(window.first.ended, window.last.began)
+    probes = [result for result in asked if result.apart is None]
     ways = [
         Failures(
             "retrieval requests",
@@ -94,14 +98,19 @@ def errors(drill: Drill, window: Window) -> Evidence:
             sum(value for _, value in http),
             by_kind((labels["status"], value) for labels, value in http if labels.get("status", "").startswith("5")),
         ),
-        Failures("probes", len(probes), by_kind((kind_of(result.error), 1) for result in probes if not result.ok)),
+        Failures("probes", len(probes), by_kind((kind_of(result.error), 1) for result in probes if result.failed)),
     ]
     ways = [way for way in ways if http or way.name != "HTTP requests"]
     detail: dict[str, Scalar] = {**{f"{way.name} failed": way.count for way in ways}, **window.asked}
+    detail |= {"probes that say nothing of the service": len(asked) - len(probes)} if len(asked) > len(probes) else {}
     parts = [_judge_rate(way, slo.error_rate, slo.min_requests) for way in ways]
+    parts.append(users_limited(drill, window))
     parts.append(doubts(window, ("retrieval_errors_total", "retrieval_requests_total")))
+    parts.append(stood_still(drill, window))
     final = worst(part[0] for part in parts)
     reason = "; ".join(text for part, text in parts if part is final and text)
+    if final is Verdict.INCONCLUSIVE and len(probes) < slo.min_requests:
+        reason = "; ".join([reason, *why_few(drill, window)])
     rate = max((way.bad / way.total for way in ways if way.total), default=None)
     samples = int(min(way.total for way in ways))
     return Evidence(final, reason, rate, "<=", slo.error_rate, samples, window.seconds, "", detail)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from drill.checks.silence import short
+from drill.checks.unmeasured import said
 from drill.context import Drill
 from drill.http import Reply
 from drill.primary import Primary
@@ -32,6 +33,8 @@ class _Findings:
     latencies_ms: list[float] = field(default_factory=list)
     asked: int = 0
     failed: int = 0
+    apart: list[Reply] = field(default_factory=list)
+    """Requests that tell nothing of the service: they are no wrong answers."""
 
     def ask(self, request: Callable[[], Reply]) -> Reply:
         """Return the answer to a request; one that failed is sent once more, unless nobody answered in time.
@@ -42,6 +45,9 @@ class _Findings:
         return self._saw(request()) if _failed(reply) and not reply.dead else reply
 
     def _saw(self, reply: Reply) -> Reply:
+        if reply.apart:
+            self.apart.append(reply)
+            return reply
         self.asked += 1
         self.failed += _failed(reply)
         self.latencies_ms.append(reply.latency_s * 1000)
@@ -57,11 +63,13 @@ class _Findings:
         facts: dict[str, Scalar] = {"slowest ms": round(slowest, 1), **(detail or {})}
         bad = len(self.problems)
         seen = Evidence(Verdict.NOT_RUN, "", bad, "==", 0, self.asked, unit=" wrong answers", detail=facts)
-        if not self.asked:
-            return seen.judged(Verdict.INCONCLUSIVE, "nothing could be asked")
         if self.problems:
             more = f" and {len(self.problems) - SHOWN} more" if len(self.problems) > SHOWN else ""
             return seen.judged(Verdict.FAIL, "; ".join(self.problems[:SHOWN]) + more)
+        if unasked := said(self.apart):
+            return seen.judged(Verdict.INCONCLUSIVE, unasked)
+        if not self.asked:
+            return seen.judged(Verdict.INCONCLUSIVE, "nothing could be asked")
         return seen.judged(Verdict.PASS, good)
 
 
@@ -100,6 +108,8 @@ def _ask_all(drill: Drill, instance: str, found: _Findings, time_asked: int) -> 
     for number, (tenant, query) in enumerate(drill.queries, 1):
         where = f"{short(instance)} query {number} ({tenant}){again}"
         reply = found.ask(partial(drill.service.search, instance, query, tenant, drill.config.smoke.top_k))
+        if reply.apart:
+            continue
         results, problem = _results(reply, tenant)
         answers[tenant, where] = ids = tuple(item["id"] for item in results)
         if problem := problem or _golden(drill, tenant, query, ids):
@@ -157,7 +167,7 @@ def embed(drill: Drill) -> Evidence:
         reply = found.ask(
             partial(drill.client.post, instance + drill.config.service.embed_path, {"texts": list(TEXTS)})
         )
-        if problem := _vectors(reply, dimensions):
+        if reply.apart is None and (problem := _vectors(reply, dimensions)):
             found.problems.append(f"{short(instance)}: {problem}")
     found.too_many_failed(drill.config.slo.error_rate)
     dimension = next(iter(dimensions), None)
@@ -200,6 +210,8 @@ def chat(drill: Drill) -> Evidence:
             continue
         reply = found.ask(partial(drill.client.post, instance + settings.chat_path, settings.chat_body))
         dead |= {instance} if reply.dead else set()
+        if reply.apart:
+            continue
         data = reply.json()
         answer = data.get(settings.chat_answer_key) if isinstance(data, dict) else None
         if not isinstance(answer, str) or not answer.strip():

@@ -78,5 +78,5 @@ def _ask(drill: Drill, url: str) -> int:
         reply = drill.client.request("OPTIONS", url, headers={"Connection": "close"})
         if reply.dead:
             break
-        answered += not reply.error
+        answered += not reply.error and reply.apart is None
     return answered

@@ -39,6 +39,8 @@ class ScrapeSource:
         """
         reply = self.client.get(instance + self.path, fresh=True, headers=HEADERS)
         where = f"metrics of {instance} at {self.path}"
+        if reply.apart:
+            raise CannotMeasure(f"{where}: {reply.seen()}; allow the drill more requests, or lower [probe] rate")
         if reply.error or reply.status != OK:
             raise CannotMeasure(
                 f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path"

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from drill.context import MAX_PROBE_RATE, Drill
+from drill.context import Drill
+from drill.load import most_probes_per_s
 from drill.observation import Reading
 from drill.record import Evidence
 from drill.reopen.judge import RungJudge
@@ -51,7 +52,7 @@ class Hold:
     def _probes(self, hold_s: float) -> float:
         """Return how many probes a hold takes: enough shadow reads without any user, as far as the time allows."""
         wished = max(self._drill.config.slo.min_requests, probes_for(self._drill, self._rung, ENOUGH * MIN_SAMPLES))
-        return min(wished, 0.9 * MAX_PROBE_RATE * hold_s)
+        return min(wished, most_probes_per_s(self._drill.config) * hold_s)
 
 
 def probes_for(drill: Drill, rung: Rung, reads: int) -> float:

@@ -94,7 +94,9 @@ def timeline_of(drill: "Drill") -> Timeline:
 
 
 def _samples(results: Iterable["ProbeResult"], zero: float) -> tuple[Sample, ...]:
-    return tuple(Sample(result.due - zero, result.latency_s, result.ok, result.instance) for result in results)
+    """Return the probes that were measured: one that the service limited is no failure that a user felt."""
+    measured = (result for result in results if result.apart is None)
+    return tuple(Sample(result.due - zero, result.latency_s, result.ok, result.instance) for result in measured)
 
 
 def _before(drill: "Drill") -> Buckets | None:

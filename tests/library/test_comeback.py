@@ -11,6 +11,7 @@ import pytest
 from drill import before as before_module
 from drill import comeback as comeback_module
 from drill import rollback as rollback_module
+from drill import service as service_module
 from drill.checks import preflight
 from drill.comeback import new_processes
 from drill.context import Drill
@@ -33,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollback_module, "PROOF_S", 0.3)
     monkeypatch.setattr(rollback_module, "PROOF_PROBES", 2)
     monkeypatch.setattr(comeback_module, "EFFECT_S", 0.3)
-    monkeypatch.setattr(comeback_module, "POLL_S", 0.02)
+    monkeypatch.setattr(service_module, "POLL_S", 0.02)
 
 
 @pytest.fixture

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from drill.http import MAX_BODY_BYTES, HttpClient, Reply
+from drill.limiter import Limiter
+from drill.limits import Apart
+from drill.load import Budget
+from drill.standstill import Heartbeat
 from tests.library.server import Answer, ScriptedService, as_json, drip, html, raw, scripted
 
 TIMEOUT_S = 0.3
@@ -308,3 +312,71 @@ def test_no_error_repeats_the_token(server: ScriptedService) -> None:
     client.close()
     assert not reply.ok
     assert "SECRET" not in reply.seen()
+
+
+SLOW_DOWN = Answer(b"slow down", 429, "text/plain", {"Retry-After": "7"})
+
+
+def limited_client(url: str, budget: Budget, slept: list[float], *, probes: bool = False) -> HttpClient:
+    """Return a client of ``url`` on a clock that passes while it sleeps."""
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    limiter = Limiter([url], budget, clock=lambda: now[0], sleep=sleep)
+    return HttpClient(timeout_s=5.0, limiter=limiter, probes=probes)
+
+
+def test_a_request_that_was_one_too_many_is_sent_again_when_the_service_says_so(server: ScriptedService) -> None:
+    slept: list[float] = []
+    answers = iter([SLOW_DOWN])
+    server.script["GET", "/x"] = lambda _body: next(answers, as_json({}))
+    client = limited_client(server.url, Budget(0, 9, 100.0), slept)
+    assert client.get(server.url + "/x").ok
+    assert (len(server.asked), slept) == (2, [7.0])
+    client.close()
+
+
+def test_a_probe_is_not_sent_again(server: ScriptedService) -> None:
+    slept: list[float] = []
+    server.script["GET", "/x"] = SLOW_DOWN
+    client = limited_client(server.url, Budget(9, 0, 100.0), slept, probes=True)
+    reply = client.get(server.url + "/x")
+    assert (reply.apart, reply.seen()) == (
+        Apart.LIMITED,
+        "HTTP 429: not answered, the service limits the drill",
+    )
+    assert (len(server.asked), slept) == (1, [])
+    client.close()
+
+
+def test_what_was_not_announced_is_not_sent(server: ScriptedService) -> None:
+    server.script["GET", "/x"] = as_json({})
+    client = limited_client(server.url, Budget(0, 3, 100.0), [])
+    replies = [client.get(server.url + "/x") for _ in range(5)]
+    assert [reply.ok for reply in replies] == [True, True, True, False, False]
+    assert len(server.asked) == 3
+    assert replies[-1].apart is Apart.UNMEASURED
+    assert not replies[-1].dead
+    client.close()
+
+
+def test_a_request_during_which_the_drill_stood_still_says_nothing_and_is_sent_again(server: ScriptedService) -> None:
+    """Stopped for longer than its timeout, the drill has no right to call the service silent."""
+    now = [0.0]
+    heart = Heartbeat(lambda: now[0], lambda: now[0])
+    heart.beat()
+
+    def stopped_once(_body: dict[str, object]) -> Answer:
+        if len(server.asked) == 1:
+            now[0] = time.monotonic() + 90
+            return Answer(b"x" * (MAX_BODY_BYTES + 1))
+        return as_json({})
+
+    server.script["GET", "/x"] = stopped_once
+    client = HttpClient(timeout_s=5.0, heartbeat=heart)
+    assert client.get(server.url + "/x").ok
+    assert len(server.asked) == 2
+    client.close()

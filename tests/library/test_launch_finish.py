@@ -89,7 +89,7 @@ class Ended(Probes):
         """Do nothing: they have all been sent."""
 
 
-def test_downtime_is_the_share_of_failed_probes_since_the_write_of_the_time_they_span(tmp_path: Path) -> None:
+def test_a_failed_probe_stands_for_the_time_until_the_next_one_of_its_instance(tmp_path: Path) -> None:
     launched = start(tmp_path)
     assert launched.drill is not None
     results = [ProbeResult(n / 10, "a", 0.01, not 20 <= n < 30, "") for n in range(101)]
@@ -97,7 +97,7 @@ def test_downtime_is_the_share_of_failed_probes_since_the_write_of_the_time_they
     launched.drill.written_at = 2.0
     close_measurements(launched, time.monotonic())
     record = launched.record
-    assert record.downtime_s == pytest.approx(8.0 * 10 / 81, abs=1e-3)
+    assert record.downtime_s == pytest.approx(1.0)
     assert record.facts["probes sent"] == 101
     assert record.facts["probes failed since the flags were written"] == 10
     assert record.facts["availability"] == pytest.approx(1 - 10 / 81, abs=1e-5)
@@ -109,7 +109,7 @@ def test_without_a_write_all_probes_count(tmp_path: Path) -> None:
     assert launched.drill is not None
     with_probes(launched.drill, Ended([ProbeResult(float(n), "a", 0.0, n > 0, "") for n in range(5)]))
     close_measurements(launched, time.monotonic())
-    assert launched.record.downtime_s == pytest.approx(0.8)
+    assert launched.record.downtime_s == pytest.approx(1.0)
 
 
 def test_a_drill_that_never_probed_claims_no_availability(tmp_path: Path) -> None:

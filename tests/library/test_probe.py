@@ -11,6 +11,9 @@ import pytest
 
 from drill import probe
 from drill.http import HttpClient, Reply
+from drill.limiter import Limiter
+from drill.limits import Apart, Told
+from drill.load import Budget
 from drill.probe import Ask, Prober, ProbeResult, wrong_answer
 from tests.library.server import Answer, ScriptedService, as_json, html, scripted
 
@@ -206,3 +209,90 @@ def test_a_prober_that_is_closed_leaves_no_connection_open(server: ScriptedServi
         asked = len(prober.results())
     assert "RuntimeError" in client.post(server.url + SEARCH, {}).error, "the client still opens connections"
     assert len(prober.results()) == asked
+
+
+def prober(limiter: Limiter | None = None, rate: float = 10.0) -> Prober:
+    """Return a prober of two instances that is not started: a test sets its time."""
+    asks = [Ask("http://a", "t", "q"), Ask("http://b", "t", "q")]
+    return Prober(cast("HttpClient", Client()), SEARCH, asks, 5, rate, limiter)
+
+
+def times(one: Prober, instance: str, until: float, rate: float = 10.0) -> list[float]:
+    """Return when an instance is asked up to a time, where its turn comes every 0.2 s."""
+    return [due for turn in range(int(until * 5)) if one._is_time(instance, due := turn / 5, rate)]
+
+
+def test_an_instance_that_does_not_answer_is_asked_ever_more_rarely() -> None:
+    """Nothing answers, or everything is 404: the rate falls to one probe in five seconds, for that instance only."""
+    one = prober()
+    one._keep(ProbeResult(0.0, "http://a", 0.0, ok=False, error="HTTP 404"))
+    asked = times(one, "http://a", 120.0)
+    gaps = [round(later - earlier, 6) for earlier, later in pairwise(asked)]
+    assert gaps == sorted(gaps)
+    assert (gaps[0], gaps[-1]) == (0.2, 5.0)
+    assert len(asked) < 60
+    assert len(times(one, "http://b", 120.0)) == 600
+    one._keep(ProbeResult(120.0, "http://a", 0.0, ok=True, error=""))
+    assert one._is_time("http://a", 120.2, 10.0), "one answer, and it is asked as before"
+    assert one._is_time("http://a", 120.4, 10.0)
+    one.stop()
+
+
+def test_a_failure_now_and_then_slows_nothing() -> None:
+    one = prober()
+    for turn in range(100):
+        one._keep(ProbeResult(turn / 5, "http://a", 0.0, ok=turn % 5 > 0, error=""))
+        assert one._is_time("http://a", turn / 5, 10.0)
+    one.stop()
+
+
+def test_an_instance_that_limits_the_drill_is_asked_when_its_limiter_has_room() -> None:
+    now = [0.0]
+    limiter = Limiter(["http://a", "http://b"], Budget(100, 100, 50.0), clock=lambda: now[0])
+    one = prober(limiter)
+    for _ in range(60):
+        limiter.note("http://a", Told())
+    limiter.note("http://a", Told(429, 60.0))
+    assert times(one, "http://a", 70.0) == pytest.approx([60.0, 62.0, 64.0, 66.0, 68.0])
+    assert len(times(one, "http://b", 70.0)) == 350
+    one.stop()
+
+
+def test_probes_that_the_drill_comes_too_late_to_send_are_left_out_and_never_sent_in_a_burst() -> None:
+    one = prober()
+    assert one._without_overdue(100.0, 101.0) == 100.0
+    assert one._without_overdue(100.0, 190.0) == 190.0
+    left_out = one.results()
+    assert len(left_out) == 900
+    assert {(found.apart, found.failed, found.ok) for found in left_out} == {(Apart.UNMEASURED, False, False)}
+    assert left_out[0].error == "not sent: the drill itself stood still for 90 s"
+    assert (left_out[0].due, round(left_out[-1].due, 6)) == (100.0, 189.9)
+    assert {found.instance for found in left_out} == {"http://a", "http://b"}
+    one.stop()
+
+
+def test_a_night_s_sleep_is_noted_and_does_not_fill_the_memory() -> None:
+    one = prober(rate=50.0)
+    assert one._without_overdue(0.0, 30_000.0) == 30_000.0
+    assert len(one.results()) == probe.DROPS_KEPT
+    one.stop()
+
+
+@pytest.mark.parametrize(
+    ("reply", "apart", "failed"),
+    [
+        (Reply(429, "text/plain", b"slow down", 0.01, apart=Apart.LIMITED), Apart.LIMITED, False),
+        (Reply(0, "", b"", 0.0, "not sent", apart=Apart.UNMEASURED), Apart.UNMEASURED, False),
+        (Reply(503, "text/plain", b"", 0.01), None, True),
+        (Reply(0, "", b"", 0.0, "connection refused"), None, True),
+        (Reply(200, "application/json", b'{"results": []}', 0.01, apart=Apart.UNMEASURED), Apart.UNMEASURED, False),
+    ],
+)
+def test_what_says_nothing_of_the_service_is_neither_answered_nor_failed(
+    reply: Reply, apart: Apart | None, failed: bool
+) -> None:
+    with probing(Client(lambda _url: reply)) as prober:
+        assert prober.wait(at_least(1), 0.0, 10.0)
+    result = prober.results()[0]
+    assert (result.apart, result.failed, result.ok) == (apart, failed, False)
+    assert result.rate == 200.0

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from drill.config import Service
-from drill.service import RetrievalService, each
+from drill.http import Reply
+from drill.limits import Apart
+from drill.service import Health, RetrievalService, each
 from tests.library.server import Answer, ScriptedService, as_json, scripted
 from tests.library.world import shared_client
 
@@ -101,6 +103,35 @@ def test_an_instance_that_does_not_become_healthy_in_time_is_named(server: Scrip
     assert f"{other.url}: HTTP 503" in outcome.problem
     assert server.url not in outcome.problem
     assert 0.2 <= outcome.seconds < 4.0
+
+
+def test_a_service_that_limits_the_drill_is_not_down(server: ScriptedService, tmp_path: Path) -> None:
+    """Health answered 429 is no reason to undo a rollback."""
+    server.script["GET", "/health"] = Answer(b"slow down", 429, "text/plain", {"Retry-After": "1"})
+    (health,) = service(server).health()
+    assert not health.ok
+    assert health.reply.apart is Apart.LIMITED
+    assert service(server, timeout_s=0.2).reload(tmp_path / ".env", quiet).problem == ""
+
+
+def test_a_long_wait_for_health_asks_ever_more_rarely(
+    server: ScriptedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that takes a minute to boot is asked about a hundred times, not a thousand times."""
+    now = [0.0]
+    monkeypatch.setattr("drill.service.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("drill.service.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    sick = service(server, timeout_s=60.0)
+    asked: list[float] = []
+
+    def health(_instances: object) -> list[Health]:
+        asked.append(now[0])
+        return [Health(server.url, Reply(503, "", b"", 0.0))]
+
+    monkeypatch.setattr(sick, "health", health)
+    assert sick.reload(tmp_path / ".env", quiet).problem.startswith("not healthy within 60 s")
+    assert asked[1] == pytest.approx(0.1)
+    assert len(asked) < 110
 
 
 def test_the_command_is_told_the_env_file_and_is_no_shell(server: ScriptedService, tmp_path: Path) -> None:

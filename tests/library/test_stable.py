@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drill.checks.post import _lasting, primary_latency, stable
+from drill.checks.post import _blocks, primary_latency, stable
 from drill.verdict import Verdict
 from tests.library.world import Probes, make_drill, probes, served, with_probes
 
@@ -59,18 +59,40 @@ def test_by_default_noise_is_a_share_of_the_slo(late: float, verdict: Verdict) -
 
 
 @pytest.mark.parametrize(
-    ("values", "median"),
+    ("values", "blocks"),
     [
-        ([1.0, 1, 2, 2, 3, 3, 4, 4, 5, 5], 3.0),
-        ([5.0, 5, 9, 9, 1, 1, 1, 1, 9, 9], 5.0),
-        ([1.0, 2, 3], 2.0),
-        ([4.0], 4.0),
+        ([1.0, 1, 2, 2, 3, 3, 4, 4, 5, 5], [1.0, 2, 3, 4, 5]),
+        ([5.0, 5, 9, 9, 1, 1, 1, 1, 9, 9], [1.0, 1, 5, 9, 9]),
+        ([1.0, 2, 3], [1.0, 2, 3]),
+        ([4.0], [4.0]),
     ],
 )
-def test_what_lasts_is_the_median_of_five_blocks_of_time_however_few_samples_there_are(
-    values: list[float], median: float
-) -> None:
-    assert _lasting(values, 0.5) == median
+def test_a_half_is_five_blocks_of_time_however_few_samples_there_are(values: list[float], blocks: list[float]) -> None:
+    assert _blocks(values, 0.5) == blocks
+
+
+def test_a_tail_that_comes_now_and_then_fails_nothing_and_one_that_stays_does() -> None:
+    """A snapshot takes the processor in most blocks of the later half, then in all of them."""
+    calm, slow = [100.0] * 30, [100.0] * 25 + [900.0] * 5
+    for late, verdict in (([slow, calm, slow, calm, slow], Verdict.INCONCLUSIVE), ([slow] * 5, Verdict.FAIL)):
+        assert stable("P95", calm * 5, [value for block in late for value in block], 0.95, 1.5, 500.0)[0] is verdict
+
+
+def test_only_probes_of_one_rate_are_compared(tmp_path: Path) -> None:
+    """Probes sent four times as fast are four times as slow: the load has grown, not the latency."""
+    drill = make_drill(tmp_path)
+    found = probes(400, latency_s=[0.05] * 300 + [0.2] * 100).found
+    mixed = Probes([replace(one, rate=10.0 if n < 300 else 40.0) for n, one in enumerate(found)])
+    assert primary_latency(with_probes(drill, mixed), served(count=400)).verdict is Verdict.PASS
+    same = Probes([replace(one, rate=10.0) for one in found])
+    assert primary_latency(with_probes(drill, same), served(count=400)).verdict is not Verdict.PASS
+
+
+def test_where_no_rate_was_kept_latency_is_not_compared(tmp_path: Path) -> None:
+    each_its_own = Probes([replace(one, rate=float(n)) for n, one in enumerate(probes(300).found)])
+    evidence = primary_latency(with_probes(make_drill(tmp_path), each_its_own), served(count=300))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "only equal load can be compared" in evidence.reason
 
 
 def test_halves_and_thirds_of_the_window_are_told_apart_to_the_probe(tmp_path: Path) -> None:

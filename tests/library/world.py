@@ -68,6 +68,7 @@ def close_drills() -> None:
         launched.events.close()
         if launched.drill is not None:
             launched.drill.env_file.close()
+            launched.drill.heartbeat.close()
 
 
 def make_drill(folder: Path, **choices: Any) -> Drill:

@@ -1,0 +1,60 @@
+"""What a drill announces to send: enough for what it does, and no more than its configuration asks for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drill.config import Config, Metrics, Probe, Reopen, Service, Slo
+from drill.load import budget_of, most_probes_per_s
+from tests.library.world import MIGRATING, make_drill
+
+TWO = Config(service=Service(instances=["http://a:1", "http://b:2"]))
+
+
+def total(config: Config, **choices: bool) -> int:
+    return budget_of(config, **{"apply": True, "judged": True, "purge": True, "reopen": False, **choices}).total
+
+
+def test_a_dry_run_that_would_change_something_sends_no_probe(tmp_path: Path) -> None:
+    drill = make_drill(tmp_path, env=MIGRATING)
+    assert drill.budget.probes == 0
+    assert "no continuous probe" in drill.load_line
+    for name, choices in (("apply", {"env": MIGRATING, "apply": True}), ("rolled back already", {})):
+        (tmp_path / name).mkdir()
+        assert make_drill(tmp_path / name, **choices).budget.probes > 0, name
+
+
+def test_what_is_sent_is_said_in_one_line() -> None:
+    budget = budget_of(TWO, apply=True, judged=True, purge=True, reopen=False)
+    assert budget.line(2) == (
+        f"this drill sends at most {budget.total} requests to each of 2 instances "
+        f"({budget.probes} of them searches of the continuous probe), 50 a second in all"
+    )
+    assert "to the service (" in budget.line(1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        replace(TWO, probe=Probe(rate=20.0)),
+        replace(TWO, slo=Slo(observe_s=300.0)),
+        replace(TWO, slo=Slo(min_requests=1000)),
+        replace(TWO, service=replace(TWO.service, reload_timeout_s=600.0)),
+        replace(TWO, metrics=Metrics(prometheus_url="http://p:9")),
+    ],
+)
+def test_whatever_makes_a_drill_send_more_is_announced(more: Config) -> None:
+    assert total(more) > total(TWO)
+
+
+def test_steps_that_are_no_part_of_the_drill_are_not_announced() -> None:
+    assert total(TWO, reopen=True) > total(TWO) > total(TWO, purge=False) > total(TWO, apply=False)
+    longer = replace(TWO, reopen=Reopen(hold_s=600.0))
+    assert total(longer) == total(TWO)
+    assert total(longer, reopen=True) > total(TWO, reopen=True)
+
+
+@pytest.mark.parametrize(("rate", "most", "expected"), [(10, 50, 40), (10, 10, 10), (45, 50, 45), (1, 1, 1)])
+def test_probes_leave_room_for_the_checks_but_keep_their_own_rate(rate: float, most: float, expected: float) -> None:
+    assert most_probes_per_s(Config(probe=Probe(rate=rate, max_rate=most))) == pytest.approx(expected)

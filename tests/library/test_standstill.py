@@ -1,0 +1,70 @@
+"""Whether this process stood still, on clocks that a test sets."""
+
+import threading
+from dataclasses import dataclass
+
+from drill.standstill import BEAT_S, TOLERATED_S, Heartbeat
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pair() -> tuple[Clock, Clock, Heartbeat]:
+    awake, boot = Clock(), Clock()
+    return awake, boot, Heartbeat(awake, boot)
+
+
+def test_a_late_beat_is_a_standstill_and_one_in_time_is_none() -> None:
+    awake, boot, heart = pair()
+    heart.beat()
+    for seconds in (BEAT_S, TOLERATED_S, 90.0, BEAT_S):
+        awake.now += seconds
+        boot.now += seconds
+        heart.beat()
+    assert heart.lost_s(0.0) == 90.0
+    assert heart.lost_s(100.0 + BEAT_S + TOLERATED_S, 150.0) == 90.0, "it reaches into this time"
+    assert heart.lost_s(awake.now) == heart.lost_s(0.0, 101.0) == 0.0
+
+
+def test_whoever_asks_first_sees_a_standstill_that_no_beat_has_met_yet() -> None:
+    awake, boot, heart = pair()
+    heart.beat()
+    awake.now += 90
+    boot.now += 90
+    assert heart.lost_s(0.0) == 90.0
+
+
+def test_a_machine_that_slept_is_seen_although_the_monotonic_clock_slept_too() -> None:
+    awake, boot, heart = pair()
+    heart.beat()
+    awake.now += 0.2
+    boot.now += 3600.2
+    heart.beat()
+    assert heart.lost_s(0.0) == 3600.2
+
+
+def test_time_in_which_nobody_was_to_beat_is_no_standstill() -> None:
+    """Before the first client of the service there is no heart that beats, and after the last none either."""
+    awake, boot, heart = pair()
+    awake.now += 50
+    assert heart.lost_s(0.0) == 0.0
+    heart.beat()
+    heart.close()
+    awake.now, boot.now = awake.now + 50, boot.now + 50
+    assert heart.lost_s(0.0) == 0.0
+
+
+def test_a_heart_beats_by_itself_until_it_is_closed() -> None:
+    before = set(threading.enumerate())
+    heart = Heartbeat()
+    heart.start()
+    heart.start()
+    (beating,) = set(threading.enumerate()) - before
+    heart.close()
+    beating.join(10.0)
+    assert not beating.is_alive()
