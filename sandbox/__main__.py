@@ -117,7 +117,7 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _reload(arguments: argparse.Namespace) -> None:
-    Stack.attach(arguments.home).reload()
+    Stack.attach(arguments.home).reload(whole=False)
 
 
 def _replay(arguments: argparse.Namespace) -> None:

@@ -165,9 +165,12 @@ class Stack:
         instances = None if instance is None else [instance]
         control.ask(self._state.control, "fault", name=name, instances=instances, on=on)
 
-    def reload(self) -> None:
-        """Restart the instances one after the other; raise ``SandboxError`` if one does not come back."""
-        control.ask(self._state.control, "reload", RELOAD_S)
+    def reload(self, *, whole: bool = True) -> None:
+        """Restart the instances one after the other; raise ``SandboxError`` if one does not come back.
+
+        Not ``whole``: as the reload command does, which may return before some are restarted.
+        """
+        control.ask(self._state.control, "reload", RELOAD_S, whole=whole)
 
     def await_incident(self) -> None:
         """Return when the incident's alert fires, if the stack has alerts: what fires later is news to a drill."""

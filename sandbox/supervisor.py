@@ -50,13 +50,14 @@ class Supervisor:
         self._instances: list[Instance] = []
         self._monitoring: Monitoring | None = None
         self._ready = False
+        self._late: list[tuple[float, Instance]] = []
         self._loaded = time.time()
         self._made_home = False
         self._runtime = Path()
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
             "status": lambda _: self._status(),
             "seeded": lambda _: asdict(self._seeded),
-            "reload": lambda _: self._reload(),
+            "reload": lambda request: self._reload(whole=bool(request.get("whole", True))),
             "fault": self._fault,
             "await_incident": lambda _: self._await_incident(),
         }
@@ -104,9 +105,11 @@ class Supervisor:
         """Answer requests until ``stop`` is asked or the descriptor ``owner`` reaches its end."""
         sources: list[Any] = [control] if owner is None else [control, owner]
         while True:
-            ready, _, _ = select.select(sources, [], [])
+            ready, _, _ = select.select(sources, [], [], self._restart_late())
             if owner in ready:
                 return
+            if control not in ready:
+                continue
             if (accepted := control.accept()) is None:
                 continue
             connection, request = accepted
@@ -161,14 +164,32 @@ class Supervisor:
         except OSError as error:
             return {"error": f"{command} failed: {error}"}
 
-    def _reload(self) -> None:
+    def _reload(self, *, whole: bool) -> None:
+        """Restart the instances; unless the ``whole`` is asked for, some may follow once this has been answered."""
         self._loaded = time.time()
+        self._late.clear()
         for instance in self._instances:
             of_instance = self._faults_of(instance)
-            if of_instance.restarts():
-                instance.stop()
-                instance.start(of_instance.environment())
+            if not of_instance.restarts():
+                continue
+            if not whole and (pause_s := of_instance.restarts_after_s()):
+                self._late.append((time.monotonic() + pause_s, instance))
+                continue
+            self._restart(instance)
+            if of_instance.awaited():
                 instance.wait_healthy()
+
+    def _restart(self, instance: Instance) -> None:
+        instance.stop()
+        instance.start(self._faults_of(instance).environment())
+
+    def _restart_late(self) -> float | None:
+        """Restart who is due by now; return the seconds until the next is, ``None`` if none is left."""
+        now = time.monotonic()
+        for due in [one for one in self._late if one[0] <= now]:
+            self._late.remove(due)
+            self._restart(due[1])
+        return min((due[0] - now for due in self._late), default=None)
 
     def _fault(self, request: dict[str, Any]) -> None:
         try:

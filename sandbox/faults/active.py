@@ -62,6 +62,14 @@ class ActiveFaults:
         """See ``Hooks.restarts``: every fault must agree."""
         return all(hooks.restarts() for hooks in self._on)
 
+    def restarts_after_s(self) -> float:
+        """See ``Hooks.restarts_after_s``: the latest one counts."""
+        return max((hooks.restarts_after_s() for hooks in self._on), default=0.0)
+
+    def awaited(self) -> bool:
+        """See ``Hooks.awaited``: every fault must agree."""
+        return all(hooks.awaited() for hooks in self._on)
+
     def environment(self) -> dict[str, str]:
         """See ``Hooks.environment``."""
         return {key: value for hooks in self._on for key, value in hooks.environment().items()}

@@ -66,6 +66,14 @@ class Hooks:
         """Return whether a reload restarts this instance."""
         return True
 
+    def restarts_after_s(self) -> float:
+        """Return how long after the reload command has ended the restart comes; 0: the command waits for it."""
+        return 0.0
+
+    def awaited(self) -> bool:
+        """Return whether a restart waits until this instance is healthy."""
+        return True
+
     def environment(self) -> dict[str, str]:
         """Return variables for the instance's process."""
         return {}

@@ -29,6 +29,25 @@ class InstanceNotRestarted(Hooks):
 
 
 @fault
+class ReloadDoesNothing(InstanceNotRestarted):
+    """The reload command ends well and restarts nothing."""
+
+
+@fault
+class CrashesLate(Hooks):
+    """The reload command returns at once; the instance restarts 1 s later and exits at boot on faiss."""
+
+    def restarts_after_s(self) -> float:
+        """Restart when nobody looks."""
+        return 1.0
+
+    def boot(self, settings: "Settings") -> None:
+        """Exit."""
+        if settings.backend == "faiss":
+            sys.exit("RETRIEVAL_BACKEND='faiss': unknown backend")
+
+
+@fault
 class CrashOnBoot(Hooks):
     """The instance exits with 1 at boot when the env file says faiss."""
 

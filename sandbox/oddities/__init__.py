@@ -7,6 +7,6 @@ oddity is switched on and the instances are restarted. ``python -m sandbox oddit
 """
 
 from sandbox.faults.registry import ODDITIES
-from sandbox.oddities import processes
+from sandbox.oddities import processes, restarts
 
-__all__ = ["ODDITIES", "processes"]
+__all__ = ["ODDITIES", "processes", "restarts"]

@@ -1,5 +1,7 @@
 """What a drill must show of each oddity: success, or one row that is inconclusive and says why."""
 
+from dataclasses import replace
+
 from sandbox.faults.expected.model import Expected
 
 GREEN = "success"
@@ -11,5 +13,24 @@ def _well(why: str) -> Expected:
 
 STATED: dict[str, Expected] = {
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
+    "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
+    "restarts_one_by_one": _well("each instance is waited for on its own"),
+    "boots_on_faiss_only": replace(
+        _well("what was down before the rollback and is well after it is healed"),
+        tells={"preflight.service": "healed: ", "force_faiss": "healed: "},
+        instance=1,
+        mixes=False,
+    ),
+    "health_in_html": _well("the status of an answer decides, whatever it holds"),
+    "health_degraded": replace(
+        _well("a health that was bad before says nothing of the rollback: searches decide"),
+        tells={"preflight.service": "as before the rollback"},
+        mixes=False,
+    ),
+    "health_behind_login": replace(
+        _well("a health that cannot be asked says nothing of the rollback: searches decide"),
+        tells={"preflight.service": "as before the rollback"},
+        mixes=False,
+    ),
 }
 """Oddity -> what must be shown, as of a fault: nothing red, or rows that are inconclusive with ``says``."""

@@ -127,6 +127,13 @@ def test_a_health_that_comes_and_goes_undoes_no_rollback(drill: Drill, server: R
     assert (rollback.progress, evidence.verdict) == (Progress.EFFECTIVE, Verdict.PASS)
 
 
+def test_a_service_that_limits_how_often_its_health_is_asked_is_not_down(drill: Drill, server: Restarting) -> None:
+    """The drill's own asking must not undo its rollback."""
+    server.script["GET", "/health"] = lambda _body: as_json({}, 200 if server.starts == 1 else 429)
+    rollback, evidence = rolled_back(drill)
+    assert (rollback.progress, evidence.verdict) == (Progress.EFFECTIVE, Verdict.PASS)
+
+
 @pytest.mark.parametrize(("searches", "progress"), [(200, Progress.EFFECTIVE), (500, Progress.RESTORED)])
 def test_where_it_is_not_known_how_it_was_searches_decide(
     drill: Drill, server: Restarting, monkeypatch: pytest.MonkeyPatch, searches: int, progress: Progress

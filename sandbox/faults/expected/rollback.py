@@ -144,6 +144,14 @@ ROLLBACK: dict[str, Expected] = {
     ).on(1),
     # processes
     "instance_not_restarted": _on_target("one instance goes on as before", "force_faiss", "post.backend").on(1),
+    "reload_does_nothing": replace(
+        _on_target("no instance takes the env file, and the row says what is likely", "force_faiss"),
+        says=("no new process on", "--no-block"),
+    ),
+    "crashes_late": replace(
+        _no_boot("an instance that was up before and is down after a restart that came late").on(1),
+        says=("not healthy within", "the previous env file was restored, the service is back on it"),
+    ),
     "crash_on_boot": _no_boot("the service does not come back with the new env file").on(1),
     "never_boots_again": _no_boot("the service does not come back, with the new env file or the old").on(1),
     "health_never_again": _no_boot("an instance whose health is bad with the new env file has not come back").on(1),
