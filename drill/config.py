@@ -6,6 +6,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Chat:
+    """What the chat's answers must show, ``[service.chat]``; texts are compared without case and white space."""
+
+    expect_text: str = ""
+    """Must be in every answer: what only a document can say."""
+    forbid_text: str = ""
+    """Must be in none: what the chat says where retrieval gives it nothing."""
+    asks_retrieval: bool = True
+    """Whether each answer moves ``retrieval_requests_total`` of these instances; false where it keeps answers, or asks
+    another service."""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The retrieval service: where its instances are and how it takes a new env file."""
 
@@ -17,6 +30,7 @@ class Service:
     chat_path: str = "/chat/advise"
     chat_body: dict[str, object] = field(default_factory=dict)
     chat_answer_key: str = "answer"
+    chat: Chat = field(default_factory=Chat)
     metrics_path: str = "/metrics"
     tenants: list[str] = field(default_factory=lambda: ["default"])
     auth_token_env: str = ""

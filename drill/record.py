@@ -53,6 +53,14 @@ MAX_NAME, MAX_FACT, MAX_DETAIL = 200, 1000, 200
 
 
 @dataclass(frozen=True, slots=True)
+class Foretold:
+    """What is known of a row before the rollback that no rollback changes: the verdict it will have, and why."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What one test saw. ``verdict`` never stands without a ``reason`` in plain words.
 
@@ -72,6 +80,8 @@ class Evidence:
     detail: Mapping[str, Scalar] = field(default_factory=dict)
     proof: str = ""
     """What the proof of a flag rests on (`drill.proof.Rank`); empty where no flag is proven."""
+    foretold: Foretold | None = None
+    """What of it holds although it was seen before the rollback; ``None``: nothing is known to."""
 
     def __post_init__(self) -> None:
         """Make printable what others may have written."""

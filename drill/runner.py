@@ -10,6 +10,7 @@ from drill.context import Drill
 from drill.envfile import EnvWriteFailed
 from drill.errors import CannotMeasure, Refused, UsageError
 from drill.observation import Window
+from drill.open_rows import FORETOLD
 from drill.record import Entry, Evidence
 from drill.rollback import Progress, Rollback
 from drill.trace import Mark, MarkKind
@@ -41,11 +42,10 @@ class Runner:
 
         def asked() -> Evidence:
             evidence = look(self.drill)
-            return (
-                evidence
-                if self.drill.judged
-                else self._unjudged(f"before the rollback: {evidence.verdict}: {evidence.reason}")
-            )
+            if self.drill.judged:
+                return evidence
+            seen = f"before the rollback: {evidence.verdict}: {evidence.reason}"
+            return self._foretold(row, evidence) or self._unjudged(seen)
 
         return self._run(row, lambda: (Outcome.NOT_RUN, asked()))
 
@@ -134,6 +134,15 @@ class Runner:
                 self.check(row, look)
         if self.drill.record.refused:
             raise Refused(self.drill.record.refused)
+
+    def _foretold(self, row: str, evidence: Evidence) -> Evidence | None:
+        """In a dry-run, return what no rollback will change; such a row is required as it is after one."""
+        told = evidence.foretold
+        if self.drill.apply or told is None:
+            return None
+        self.drill.record.entries[row].required = True
+        how = FORETOLD if told.verdict is Verdict.FAIL else "not known before --apply"
+        return evidence.judged(told.verdict, f"{how}: {told.reason}")
 
     def _unjudged(self, seen: str) -> Evidence:
         why = "the rollback was undone" if self.drill.record.restored else "the flags are not rolled back"

@@ -1,6 +1,6 @@
 """Step 5: real answers from every instance."""
 
-from drill.checks import smoke
+from drill.checks import chat, smoke
 from fixtures.rows import Row, row
 
 
@@ -18,5 +18,5 @@ def test_embed(drill: Row) -> None:
 
 @row("smoke.chat", order=23)
 def test_chat(drill: Row) -> None:
-    """The chat answers with a text."""
-    drill.smoke(smoke.chat)
+    """The chat answers with a text, what is expected in it, and asks retrieval for it."""
+    drill.smoke(chat.chat)

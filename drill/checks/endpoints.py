@@ -37,13 +37,12 @@ class Endpoint:
 
 def configured(drill: Drill) -> list[Endpoint]:
     """Return the endpoints that users ask."""
-    service = drill.config.service
-    found = [
-        Endpoint("search_path", service.search_path, read_only=True),
-        Endpoint("embed_path", service.embed_path, read_only=True),
-        Endpoint("chat_path", service.chat_path, read_only=False),
-    ]
-    return [one for one in found if one.path]
+    return [one for key in ("search_path", "embed_path", "chat_path") if (one := named(drill, key)).path]
+
+
+def named(drill: Drill, key: str) -> Endpoint:
+    """Return the endpoint of ``key``."""
+    return Endpoint(key, getattr(drill.config.service, key), read_only=key != "chat_path")
 
 
 @dataclass(frozen=True, slots=True)

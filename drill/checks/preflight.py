@@ -183,6 +183,9 @@ def service(drill: Drill) -> Evidence:
     looked = endpoints.look(drill, [name for name in drill.service.instances if name not in sick])
     problems += dict.fromkeys(looked.problems.values())
     value = len(drill.service.instances) - len(sick | looked.problems.keys())
+    if unset := _no_token(drill, "[service] auth_token_env", settings.auth_token_env):
+        detail["token"] = unset
+        problems += [unset] * (not drill.apply)
     if problems:
         reason = "; ".join(problems)
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
@@ -201,6 +204,13 @@ def _down(drill: Drill, found: Sequence[Health]) -> list[Health]:
     if drill.settled is None or not drill.rolled_back:
         return [health for health in found if health.down]
     return still_down(drill, found, drill.settled.ended)
+
+
+def _no_token(drill: Drill, key: str, name: str) -> str:
+    """Say that a token which is configured cannot be sent: a dry-run is red then, flags do not wait for a token."""
+    from drill.token import missing
+
+    return missing(key, name, drill.secret(name))
 
 
 def _sickness(drill: Drill, health: Health) -> str:
@@ -246,6 +256,9 @@ def _metrics(drill: Drill) -> Evidence:
     detail |= last.facts
     if last.behind_one_address:
         detail["behind one address"] = last.behind_one_address
+    token = drill.config.metrics.bearer_token_env if drill.config.metrics.prometheus_url else ""
+    if not drill.apply and (unset := _no_token(drill, "[metrics] bearer_token_env", token)):
+        return Evidence(Verdict.FAIL, unset, detail=detail)
     if last.unread:
         return Evidence(Verdict.ERROR, "; ".join(dict.fromkeys(last.unread.values())), detail=detail)
     for name, seen in last.snapshots.items():

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drill.checks.flags import judge_dual_write
+from drill.checks.obeyed import disobeyed
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.envfile import FLAGS
@@ -47,7 +48,8 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
     outcome = Outcome.NO_CHANGE if change is None else Outcome.APPLIED if drill.apply else Outcome.WOULD_CHANGE
     in_file = f"{key}={FLAGS[key]} already" if change is None else change.line()
     if not drill.apply and not drill.plan.unchanged:
-        return outcome, Evidence(Verdict.PASS, f"{in_file} (dry-run: nothing was written)")
+        seen = disobeyed(drill, step, in_file, pending=change is not None)
+        return outcome, seen or Evidence(Verdict.PASS, f"{in_file} (dry-run: nothing was written)")
     rollback.perform()
     if rollback.progress is not Progress.EFFECTIVE:
         return Outcome.ERROR, Evidence(Verdict.FAIL, f"{in_file}; {rollback.problem}")

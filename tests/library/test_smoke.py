@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from drill.checks.smoke import chat, embed, search
+from drill.checks.chat import chat
+from drill.checks.smoke import embed, search
 from drill.context import Drill
 from drill.record import Evidence
 from drill.verdict import Verdict

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from drill.checks.smoke import _Findings, embed, search, search_at
+from drill.checks.findings import Findings
+from drill.checks.smoke import embed, search, search_at
 from drill.http import Reply
 from drill.primary import IndexFacts
 from drill.stats import rate_bounds
@@ -19,11 +20,11 @@ from tests.library.world import Inventory, make_drill, with_primary
 
 def test_failed_requests_at_just_the_tolerated_rate_are_not_too_many() -> None:
     limit = rate_bounds(2, 5)[0]
-    found = _Findings(asked=5, failed=2)
+    found = Findings(asked=5, failed=2)
     found.too_many_failed(limit)
     assert found.problems == []
     found.too_many_failed(limit - 1e-9)
-    assert found.problems == ["2 of 5 requests failed"]
+    assert [problem.text for problem in found.problems] == ["2 of 5 requests failed"]
 
 
 def test_four_problems_are_all_spelled_out(tmp_path: Path, server: ScriptedService) -> None:
@@ -35,7 +36,7 @@ def test_four_problems_are_all_spelled_out(tmp_path: Path, server: ScriptedServi
 
 
 def test_how_slow_the_slowest_answer_was_is_shown_to_a_tenth_of_a_millisecond() -> None:
-    found = _Findings()
+    found = Findings()
     assert found.evidence("").detail == {"slowest ms": 0.0}
     for seconds in (0.5, 1.23456, 0.25):
         found.ask(lambda seconds=seconds: Reply(200, "", b"", seconds))  # type: ignore[misc]

@@ -6,6 +6,7 @@ import pytest
 
 from drill.checks import preflight
 from drill.context import Drill
+from drill.verdict import Verdict
 from tests.library.server import ScriptedService, as_json, scripted
 from tests.library.world import MIGRATING, make_drill
 
@@ -14,10 +15,10 @@ UNSET = f"[service] auth_token_env names {NAME}, which is empty or not set"
 ODD = f"[service] auth_token_env names {NAME}, which holds characters that no HTTP header can carry"
 
 
-def drill_of(folder: Path, server: ScriptedService, *, named: bool, value: str | None) -> Drill:
+def drill_of(folder: Path, server: ScriptedService, *, named: bool, value: str | None, apply: bool = False) -> Drill:
     toml = f'[service]\ninstances = ["{server.url}"]\n' + f'auth_token_env = "{NAME}"\n' * named
     line = f"{NAME}='{value}'\n" if value is not None else ""
-    drill = make_drill(folder, toml=toml, env=MIGRATING + line)
+    drill = make_drill(folder, toml=toml, env=MIGRATING + line, apply=apply)
     del drill.__dict__["client"]
     return drill
 
@@ -46,6 +47,31 @@ def test_a_401_and_a_403_say_what_is_to_be_done_about_the_token(
     assert f"HTTP {status}" in reason
     assert said in reason
     assert not value or not value.strip() or value not in reason
+
+
+@pytest.mark.parametrize(("apply", "verdict"), [(False, Verdict.FAIL), (True, Verdict.PASS)])
+def test_a_token_that_is_not_set_is_red_before_the_rollback_and_holds_up_no_rollback(
+    tmp_path: Path, apply: bool, verdict: Verdict
+) -> None:
+    """A dry-run says it in time; with --apply the service says whether it wants one."""
+    with scripted() as server:
+        server.script["GET", "/health"] = as_json({})
+        for path in ("/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise"):
+            server.script["OPTIONS", path] = server.script["POST", path] = as_json({})
+        drill = drill_of(tmp_path, server, named=True, value="", apply=apply)
+        evidence = preflight.service(drill)
+        drill.client.close()
+    assert evidence.verdict is verdict
+    assert (UNSET in evidence.reason) is not apply
+    assert UNSET in str(evidence.detail["token"])
+
+
+def test_a_token_for_prometheus_that_is_not_set_is_red_in_a_dry_run(tmp_path: Path) -> None:
+    """Where metrics are read from Prometheus, it asks who wants to know."""
+    toml = '[metrics]\nprometheus_url = "http://127.0.0.1:9"\nbearer_token_env = "PROM_TOKEN"\n'
+    evidence = preflight.metrics(make_drill(tmp_path, toml=toml, env=MIGRATING))
+    assert evidence.verdict is Verdict.FAIL
+    assert "[metrics] bearer_token_env names PROM_TOKEN, which is empty or not set" in evidence.reason
 
 
 def test_space_around_a_token_is_not_sent(tmp_path: Path) -> None:

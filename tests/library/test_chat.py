@@ -1,0 +1,196 @@
+"""A chat that answers is proven only if it says what it should, and if retrieval was asked for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drill.checks import retrieval_asked
+from drill.checks.chat import chat
+from drill.context import Drill
+from drill.errors import UsageError
+from drill.observation import Window, open_window
+from drill.record import Evidence
+from drill.verdict import Verdict
+from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
+from tests.library.world import Probes, make_drill, with_primary, with_probes
+
+CHAT, METRICS = "/chat/advise", "/metrics"
+ANSWER = "Read the Runbook,\n  chapter 3."
+
+
+class Counted(ScriptedService):
+    """A service whose chat asks retrieval ``each`` times an answer, and whose users ask it ``users`` times a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests, self.each, self.users, self.started = 0, 1, 0, 1.0
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    monkeypatch.setattr(retrieval_asked, "COUNTED_S", 0.1)
+    monkeypatch.setattr("tests.library.server.ScriptedService", Counted)
+    with scripted() as server:
+        assert isinstance(server, Counted)
+        server.script["POST", CHAT] = lambda _body: said(server, ANSWER)
+        server.script["GET", METRICS] = lambda _body: page(server)
+        yield server
+
+
+def said(server: Counted, text: str) -> Answer:
+    server.requests += server.each
+    return as_json({"answer": text})
+
+
+def page(server: Counted) -> Answer:
+    server.requests += server.users
+    lines = [
+        "# TYPE retrieval_requests_total counter",
+        f'retrieval_requests_total{{backend="faiss"}} {server.requests}',
+        "# TYPE process_start_time_seconds gauge",
+        f"process_start_time_seconds {server.started}",
+    ]
+    return Answer("\n".join([*lines, ""]).encode(), kind=CLASSIC)
+
+
+def drill_of(folder: Path, *servers: ScriptedService, text: str = "") -> Drill:
+    urls = ", ".join(f'"{server.url}"' for server in servers)
+    toml = f"[service]\ninstances = [{urls}]\n" + (f"[service.chat]\n{text}\n" if text else "")
+    return with_probes(with_primary(make_drill(folder, toml=toml)), Probes())
+
+
+def asked(folder: Path, server: ScriptedService, text: str = "") -> Evidence:
+    return chat(drill_of(folder, server, text=text))
+
+
+def test_a_chat_that_asks_retrieval_for_each_answer_passes(tmp_path: Path, server: Counted) -> None:
+    """How often retrieval was asked is said."""
+    evidence = asked(tmp_path, server)
+    assert evidence.verdict is Verdict.PASS
+    assert "retrieval was asked 3 times meanwhile" in evidence.reason
+
+
+@pytest.mark.parametrize("users", [0, 5])
+def test_users_can_only_hide_that_a_chat_does_not_ask_never_the_other_way_round(
+    tmp_path: Path, server: Counted, users: int
+) -> None:
+    """No traffic makes a chat that asks look as if it did not."""
+    server.users = users
+    assert asked(tmp_path, server).verdict is Verdict.PASS
+
+
+def test_a_chat_that_never_asks_retrieval_is_not_proven(tmp_path: Path, server: Counted) -> None:
+    """The answer may be good, but not FAISS's; what to do is said."""
+    server.each = 0
+    evidence = asked(tmp_path, server)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "3 answers, but retrieval was asked 0 times" in evidence.reason
+    assert "chat_body" in evidence.reason
+    assert "asks_retrieval = false" in evidence.reason
+
+
+def test_a_chat_that_asks_elsewhere_by_configuration_passes_and_the_report_says_so(
+    tmp_path: Path, server: Counted
+) -> None:
+    """Whoever keeps answers, or asks another service, says that."""
+    server.each = 0
+    evidence = asked(tmp_path, server, "asks_retrieval = false")
+    assert evidence.verdict is Verdict.PASS
+    assert "asks_retrieval = false" in str(evidence.detail["retrieval for the chat"])
+
+
+def test_a_chat_that_asks_another_instance_has_asked(tmp_path: Path, server: Counted) -> None:
+    """A chat may reach retrieval through a load balancer: the counters of all instances are watched."""
+    server.each = 0
+    with scripted() as other:
+        assert isinstance(other, Counted)
+        other.each = 0
+        for one, reached in ((server, other), (other, server)):
+            one.script["POST", CHAT] = lambda _body, reached=reached: reach(reached)  # type: ignore[misc]
+            one.script["GET", METRICS] = lambda _body, one=one: page(one)  # type: ignore[misc]
+        assert chat(drill_of(tmp_path, server, other)).verdict is Verdict.PASS
+
+
+def reach(other: Counted) -> Answer:
+    other.requests += 1
+    return as_json({"answer": ANSWER})
+
+
+def test_probes_of_the_drill_are_not_taken_for_the_chats(
+    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the drill itself has asked meanwhile is taken off."""
+    server.each, server.users = 0, 1
+
+    def one_probe(*arguments: Any) -> Window:
+        window = open_window(*arguments)
+        window.probes[server.url] += 1
+        return window
+
+    monkeypatch.setattr("drill.checks.retrieval_asked.open_window", one_probe)
+    monkeypatch.setattr(retrieval_asked, "COUNTED_S", 0.0)
+    assert asked(tmp_path, server).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("broken", ["unread", "restarted"])
+def test_where_the_counters_cannot_be_followed_nothing_is_concluded(
+    tmp_path: Path, server: Counted, broken: str
+) -> None:
+    """Only what was seen counts against a chat."""
+    server.each = 0
+
+    def other_process(_body: object) -> Answer:
+        server.started += 1
+        return page(server)
+
+    server.script["GET", METRICS] = Answer(b"", 404) if broken == "unread" else other_process
+    evidence = asked(tmp_path, server)
+    assert evidence.verdict is Verdict.PASS
+    assert "not looked at" in str(evidence.detail["retrieval for the chat"])
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "said"),
+    [
+        ("expect_text = 'runbook, CHAPTER 3'", Verdict.PASS, "answers"),
+        ("expect_text = 'handbook'", Verdict.FAIL, "does not hold what [service.chat] expect_text expects"),
+        ("forbid_text = 'I do not know'", Verdict.PASS, "answers"),
+        ("forbid_text = 'the  runbook'", Verdict.FAIL, "holds what [service.chat] forbid_text forbids"),
+        ("expect_text = 'runbook'\nforbid_text = 'chapter 3'", Verdict.FAIL, "forbid_text forbids"),
+    ],
+)
+def test_an_answer_must_hold_what_is_expected_and_not_what_is_forbidden(
+    tmp_path: Path, server: Counted, text: str, verdict: Verdict, said: str
+) -> None:
+    """Case and white space do not count, and no word of the answer is repeated."""
+    evidence = asked(tmp_path, server, text)
+    assert evidence.verdict is verdict
+    assert said in evidence.reason
+    assert "Runbook" not in evidence.reason
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "text/json"),
+        *("application/problem+json", "application/vnd.acme.v2+json"),
+    ],
+)
+def test_json_is_json_by_whatever_name(tmp_path: Path, server: Counted, kind: str) -> None:
+    """Vendors and frameworks name JSON in many ways."""
+
+    def answer(_body: object) -> Answer:
+        given = said(server, ANSWER)
+        given.kind = kind
+        return given
+
+    server.script["POST", CHAT] = answer
+    assert asked(tmp_path, server).verdict is Verdict.PASS
+
+
+def test_unknown_keys_of_the_chat_are_errors(tmp_path: Path) -> None:
+    """A typing error does not switch a check off."""
+    with pytest.raises(UsageError, match="unknown key 'expect'"):
+        make_drill(tmp_path, toml="[service.chat]\nexpect = 'x'\n")

@@ -1,0 +1,238 @@
+"""Is it this env file that the processes obey: judged by what they count, with the benefit of any doubt."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from drill.checks import obeyed
+from drill.context import Drill
+from drill.record import Evidence
+from drill.rollback import Rollback
+from drill.steps.flags import disable_dual_write, disable_shadow_read, force_faiss
+from drill.target import Target
+from drill.verdict import Verdict
+from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
+from tests.library.world import FAMILIES, Probes, make_drill, with_primary, with_probes
+
+SEARCH = "/internal/retrieval/search"
+FLAGS = {"FF_RETRIEVAL_DUAL_WRITE": "ON", "FF_RETRIEVAL_SHADOW_READ": "ON", "RETRIEVAL_BACKEND": "pgvector"}
+STEPS = {
+    "FF_RETRIEVAL_DUAL_WRITE": disable_dual_write,
+    "FF_RETRIEVAL_SHADOW_READ": disable_shadow_read,
+    "RETRIEVAL_BACKEND": force_faiss,
+}
+HOUR = 3600.0
+
+
+class Instance:
+    """One instance: what it has counted since its boot, and what each search adds."""
+
+    def __init__(self, server: ScriptedService) -> None:
+        self.url = server.url
+        self.counts: dict[str, float] = {}
+        self.each: dict[str, float] = {served("pgvector"): 1}
+        self.started = time.time() + 1
+        server.script["POST", SEARCH] = self.search
+        server.script["GET", "/metrics"] = lambda _body: self.page()
+
+    def search(self, _body: object) -> Answer:
+        for name, count in self.each.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        return as_json({"results": []})
+
+    def page(self) -> Answer:
+        lines = [f"# TYPE {name}{'_total' * (kind == 'counter')} {kind}" for name, kind in FAMILIES.items()]
+        lines += [f"{name} {value}" for name, value in self.counts.items()]
+        return Answer("\n".join([*lines, f"process_start_time_seconds {self.started}", ""]).encode(), kind=CLASSIC)
+
+
+def served(backend: str) -> str:
+    return f'retrieval_requests_total{{backend="{backend}"}}'
+
+
+@pytest.fixture
+def instance() -> Iterator[Instance]:
+    with scripted() as server:
+        yield Instance(server)
+
+
+class Well:
+    """Stands for a target that answers."""
+
+    def close(self) -> None: ...
+
+
+def drill_of(
+    folder: Path,
+    instance: Instance,
+    values: Mapping[str, str],
+    *,
+    target: bool = True,
+    more: str = "",
+    hot: bool = False,
+) -> Drill:
+    env = "".join(f"{key}={value}\n" for key, value in {**FLAGS, **values}.items()) + more
+    reload = "" if hot else 'reload_command = ["true"]\n'
+    drill = make_drill(folder, toml=f'[service]\ninstances = ["{instance.url}"]\n{reload}', env=env)
+    if target:
+        drill.open_target = lambda: cast("Target", Well())  # type: ignore[method-assign]
+    return with_probes(with_primary(drill), Probes())
+
+
+def seen(drill: Drill, key: str) -> Evidence:
+    return STEPS[key](drill, Rollback(drill))[1]
+
+
+@pytest.mark.parametrize("key", FLAGS)
+def test_a_service_that_does_what_its_env_file_says_is_not_judged(tmp_path: Path, instance: Instance, key: str) -> None:
+    """In an incident everything moves, and the file says so."""
+    instance.counts = {served("pgvector"): 500, "retrieval_shadow_agreement_at_5": 80}
+    assert seen(drill_of(tmp_path, instance, {}), key).verdict is Verdict.PASS
+
+
+def test_a_backend_that_the_file_does_not_name_is_a_failure(tmp_path: Path, instance: Instance) -> None:
+    """The file says FAISS already, the requests of just now are the target's."""
+    instance.counts = {served("pgvector"): 500, served("faiss"): 20}
+    evidence = seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND")
+    assert evidence.verdict is Verdict.FAIL
+    assert evidence.reason.startswith("would be red after --apply: RETRIEVAL_BACKEND=faiss already, but")
+    assert "no process obeys this env file" in evidence.reason
+
+
+def test_what_was_so_before_is_no_contradiction(tmp_path: Path, instance: Instance) -> None:
+    """A process that has switched while it ran has counted both."""
+    instance.counts = {served("pgvector"): 500}
+    instance.each = {served("faiss"): 1}
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}, hot=True)
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
+def test_shadow_reads_that_count_as_requests_are_no_other_backend(tmp_path: Path, instance: Instance) -> None:
+    """Every search is answered by FAISS and read again on the target."""
+    instance.each = {served("faiss"): 1, served("pgvector"): 1}
+    instance.counts = {served("pgvector"): 500, served("faiss"): 500}
+    assert seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND").verdict is (
+        Verdict.PASS
+    )
+
+
+@pytest.mark.parametrize("hot", [False, True])
+def test_a_process_that_is_older_than_the_file_may_take_it_at_its_reload(
+    tmp_path: Path, instance: Instance, hot: bool
+) -> None:
+    """Somebody has edited the file by hand and not restarted yet: that --apply does."""
+    instance.counts, instance.started = {served("pgvector"): 500}, time.time() - HOUR
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}, hot=hot)
+    evidence = seen(drill, "RETRIEVAL_BACKEND")
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "older than the file's last change" in evidence.reason
+
+
+def test_a_service_that_re_reads_by_itself_has_had_its_time(
+    tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a reload command the age of the process says nothing, that of the file does."""
+    instance.counts, instance.started = {served("pgvector"): 500}, time.time() - HOUR
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}, hot=True)
+    monkeypatch.setattr(obeyed, "_changed", lambda _drill: time.time() - HOUR)
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.FAIL
+
+
+def test_attributes_of_the_file_count_as_its_change(tmp_path: Path, instance: Instance) -> None:
+    """A file that was put back with its old time of modification is new all the same."""
+    instance.counts, instance.started = {served("pgvector"): 500}, time.time() - HOUR
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"})
+    os.utime(drill.env_file.path, (1.0, 1.0))
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.INCONCLUSIVE
+
+
+def test_shadow_reads_that_the_file_switches_off_are_a_failure(tmp_path: Path, instance: Instance) -> None:
+    """They were there since the boot, and they move now."""
+    name = "retrieval_shadow_dropped_total"
+    instance.counts, instance.each = {name: 50.0}, {served("pgvector"): 1, name: 1}
+    drill = drill_of(tmp_path, instance, {"FF_RETRIEVAL_SHADOW_READ": "OFF"})
+    evidence = seen(drill, "FF_RETRIEVAL_SHADOW_READ")
+    assert evidence.verdict is Verdict.FAIL
+    assert "shadow-read moved" in evidence.reason
+
+
+def test_shadow_reads_of_the_past_are_no_contradiction(tmp_path: Path, instance: Instance) -> None:
+    """A service that re-reads its file has stopped them since."""
+    instance.counts = {"retrieval_shadow_dropped_total": 50.0}
+    drill = drill_of(tmp_path, instance, {"FF_RETRIEVAL_SHADOW_READ": "OFF"}, hot=True)
+    assert seen(drill, "FF_RETRIEVAL_SHADOW_READ").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("age_s", "verdict"), [(0.0, Verdict.FAIL), (HOUR, Verdict.PASS)])
+def test_dual_writes_that_fail_though_the_file_switches_them_off_are_a_failure(
+    tmp_path: Path, instance: Instance, age_s: float, verdict: Verdict
+) -> None:
+    """Of processes that have read the file as it is; of older ones nothing is known."""
+    instance.counts = {'retrieval_dual_write_errors_total{target="pgvector"}': 9.0}
+    instance.started -= age_s
+    drill = drill_of(tmp_path, instance, {"FF_RETRIEVAL_DUAL_WRITE": "OFF"})
+    assert seen(drill, "FF_RETRIEVAL_DUAL_WRITE").verdict is verdict
+
+
+def never_asked(instance: Instance, count: float = 500) -> None:
+    instance.counts, instance.each = {served("faiss"): count}, {served("faiss"): 1}
+
+
+@pytest.mark.parametrize(("target", "verdict"), [(True, Verdict.FAIL), (False, Verdict.INCONCLUSIVE)])
+def test_a_target_that_is_well_and_was_never_asked_is_not_what_the_processes_go_by(
+    tmp_path: Path, instance: Instance, target: bool, verdict: Verdict
+) -> None:
+    """Where the target cannot be seen to be well, a silent fallback may be the reason."""
+    never_asked(instance)
+    evidence = seen(drill_of(tmp_path, instance, {}, target=target), "RETRIEVAL_BACKEND")
+    assert evidence.verdict is verdict
+    assert "FAISS has answered every request since the boot" in evidence.reason
+
+
+REASONS = [
+    served("pgvector"),
+    'retrieval_errors_total{backend="pgvector",code="timeout"}',
+    'retrieval_fallback_total{to="faiss"}',
+    'retrieval_dual_write_skipped_total{reason="circuit_open"}',
+    'my_breaker_state{target="pgvector"}',
+]
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_fallback_that_is_counted_is_the_incident_and_no_contradiction(
+    tmp_path: Path, instance: Instance, reason: str
+) -> None:
+    """FAISS answers in the stead of a sick target: the service is healthy."""
+    never_asked(instance)
+    instance.counts[reason] = 1
+    assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("key", ["RETRIEVAL_TENANT_ALLOWLIST", "TARGET_TRAFFIC_PERCENT", "FF_CANARY"])
+def test_a_target_that_is_given_to_a_part_of_the_traffic_need_not_be_seen(
+    tmp_path: Path, instance: Instance, key: str
+) -> None:
+    """The drill's tenants may not be among those."""
+    never_asked(instance)
+    assert seen(drill_of(tmp_path, instance, {}, more=f"{key}=1\n"), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
+def test_a_few_requests_show_nothing(tmp_path: Path, instance: Instance) -> None:
+    """A process that has just booted has asked nobody yet."""
+    never_asked(instance, count=obeyed.LEAST - obeyed.ASKED - 1)
+    assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
+def test_without_metrics_nothing_is_judged(tmp_path: Path) -> None:
+    """An env file is not doubted for want of evidence."""
+    with scripted() as server:
+        instance = Instance(server)
+        del server.script["GET", "/metrics"]
+        drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss", "FF_RETRIEVAL_SHADOW_READ": "OFF"})
+        assert {seen(drill, key).verdict for key in FLAGS} == {Verdict.PASS}
+        (tmp_path / "other").mkdir()
+        assert seen(drill_of(tmp_path / "other", instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
