@@ -72,7 +72,8 @@ def serve(env_file: Path, docs: list[dict[str, Any]], poll_s: float) -> None:  #
                 vectors = [[1.0, float(len(text)), 0.5, -2.0] for text in asked["texts"]]
                 return self.answer(json.dumps({"vectors": vectors}).encode())
             if self.path.endswith("/advise"):
-                return self.answer(b'{"answer": "read the runbook"}')
+                (first,) = self.search({"query": "which runbook?", "tenant": "default", "top_k": 1})
+                return self.answer(json.dumps({"answer": f"read {first['id']}"}).encode())
             return self.answer(json.dumps({"results": self.search(asked)}).encode())
 
         def search(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
