@@ -35,9 +35,7 @@ class Kind(StrEnum):
     NOT_FOUND = "404 of an endpoint that is there: a tenant, or a collection of the target"
     REJECTED = "a request that is not accepted (400 and other 4xx)"
     OTHER_SHAPE = "an answer with status 2xx of another shape"
-    SOMETIMES_LIMITED = (
-        "requests of the drill that were turned away for their number (429), beside others that were not"
-    )
+    SOMETIMES_LIMITED = "requests that were turned away for their number (429), beside others that were answered"
     UNMEASURED = "requests that the drill itself did not measure"
     NO_RETRIEVAL = "a chat that answers without asking retrieval"
     TLS = "TLS that does not come about"

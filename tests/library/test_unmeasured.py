@@ -8,11 +8,12 @@ import pytest
 
 from drill.availability import availability, downtime_s
 from drill.baseline import by_probes
+from drill.checks.chat import chat
 from drill.checks.limited_users import users_limited
 from drill.checks.post import backend, endpoints, primary_latency
 from drill.checks.preflight import service
 from drill.checks.slo import errors, latency
-from drill.checks.smoke import chat, embed, search
+from drill.checks.smoke import embed, search
 from drill.checks.unmeasured import stood_still
 from drill.context import Drill
 from drill.errors import CannotMeasure
