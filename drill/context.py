@@ -13,7 +13,7 @@ from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
-from drill.load import BALANCED_S, GLANCE_S, Budget, budget_of
+from drill.load import BALANCED_S, GLANCE_S, Budget, budget_of, window_rate
 from drill.observation import MetricsSource, Reading, Window, open_window
 from drill.plans import Plan, hold
 from drill.primary import Look, Primary, open_primary
@@ -298,7 +298,8 @@ class Drill:
     def settle(self) -> Reading:
         """Return the reading that everything is judged from, taking it if there is none yet."""
         if self.settled is None:
-            self.settled = self.before = self.read_metrics()
+            self.before = self.rebase(self.read_metrics())
+            return self.before
         return self.settled
 
     def watch(self, seconds: float, probes: int) -> None:
@@ -342,15 +343,15 @@ class Drill:
         results = self.prober.results(since)
         missing = max(0.0, needed - sum(result.ok for result in results))
         silent = bool(results) and not any(result.ok for result in results)
-        rate = rate or even_rate(self.config, 0 if silent else missing, seconds - elapsed)
+        rate = rate or max(self.prober.rate, even_rate(self.config, 0 if silent else missing, seconds - elapsed))
         self.prober.rate = rate
         self._watch(enough, max(seconds, elapsed + GRACE * missing / rate), what)
         self.prober.rate = self.config.probe.rate
         return rate
 
     def rebase(self, settled: Reading) -> Reading:
-        """Count from ``settled`` on."""
-        self.settled = settled
+        """Count from ``settled`` on, and probe from now at the rate that a window needs."""
+        self.settled, self.prober.rate = settled, window_rate(self.config)
         return settled
 
     def between(self, first: Reading, last: Reading) -> Window:

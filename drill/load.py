@@ -12,8 +12,8 @@ PROBE_SHARE = 0.8
 """Share of ``max_rate`` that probes take at most; the rest is for health, metrics pages and checks."""
 LONGER = 2
 """How many times its length an observation may take for want of requests."""
-SPARE = 1.02
-"""Probes sent for each that must be answered."""
+SPARE = 1.05
+"""Probes sent for each that must be answered: some are still under way at the end."""
 AROUND_S = 120.0
 """Everything that takes its time beside the waits that are configured: preflight, proof, smoke tests, the end."""
 SCRAPES_S = 180.0
@@ -64,6 +64,15 @@ def most_probes_per_s(config: Config) -> float:
     return max(min(config.probe.rate, config.probe.max_rate), PROBE_SHARE * config.probe.max_rate)
 
 
+def window_rate(config: Config) -> float:
+    """Return the probes per second from the moment that the rolled-back service is judged from.
+
+    That many make ``min_requests`` in ``observe_s``, so that the rate need not rise inside the window.
+    """
+    needed = SPARE * config.slo.min_requests / config.slo.observe_s
+    return min(most_probes_per_s(config), max(config.probe.rate, needed))
+
+
 def _seconds(config: Config, *, apply: bool, purge: bool, reopen: bool) -> float:
     """Return how long a drill may take, as far as it is bounded."""
     reloads = (2 if config.service.on_boot_failure == "restore" else 1) * apply
@@ -85,7 +94,7 @@ def _rungs(config: Config) -> int:
 
 def _probes(config: Config, seconds: float, *, reopen: bool) -> int:
     instances, slo = len(config.service.urls), config.slo
-    regular = config.probe.rate * seconds / instances
+    regular = window_rate(config) * seconds / instances
     wished = max(SPARE * slo.min_requests, slo.min_requests / instances)
     most = most_probes_per_s(config) / instances
     held = most * _rungs(config) * 2 * config.reopen.hold_s if reopen else 0.0

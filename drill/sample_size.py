@@ -13,15 +13,13 @@ from drill.observation import Window
 
 KNOWN_S = 2.0
 """A window that is shorter tells nothing of how often users ask."""
-MARGIN = 1.05
-"""Probes sent for each that is missing: some are still under way at the end."""
 TOTAL = "retrieval_requests_total"
 
 
 def even_rate(config: Config, missing: float, left_s: float) -> float:
     """Return the probes per second that send ``missing`` ones evenly in ``left_s`` seconds, between the two bounds."""
     most = most_probes_per_s(config)
-    needed = most if missing > most * max(left_s, 0.0) else MARGIN * missing / left_s if left_s > 0 else 0.0
+    needed = most if missing > most * max(left_s, 0.0) else SPARE * missing / left_s if left_s > 0 else 0.0
     return min(most, max(min(config.probe.rate, most), needed))
 
 
@@ -38,7 +36,7 @@ def gather_enough(drill: Drill) -> None:
     short = least - least_served(drill)
     if short > 0:
         answered = sum(result.ok for result in drill.prober.results(drill.settle().ended))
-        more = min(SPARE * short * len(drill.service.instances), rate * (LONGER - 1) * seconds)
+        more = min(short * len(drill.service.instances), rate * (LONGER - 1) * seconds)
         drill.gather(seconds, answered + more, rate=rate)
 
 
@@ -46,7 +44,7 @@ def probes_needed(drill: Drill, so_far: Window) -> float:
     """Return how many probes the whole observation needs, all instances together, if users go on as they did."""
     seconds, least = drill.config.slo.observe_s, drill.config.slo.min_requests
     by_users = min((_by_users(so_far, name) for name in so_far.deltas), default=0.0) * seconds
-    return max(least, SPARE * max(0.0, least - by_users) * len(drill.service.instances))
+    return max(least, max(0.0, least - by_users) * len(drill.service.instances))
 
 
 def _by_users(window: Window, name: str) -> float:

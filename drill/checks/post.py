@@ -33,6 +33,8 @@ HANDOVERS = 4
 machine comes late to send, every handover on it may be as late, and what is measured is that machine."""
 RARE = 0.01
 """The lowest sampling of shadow-read that is expected anywhere."""
+ALIKE = 1.2
+"""Rates that differ by less than this are the same load."""
 MIN_HALF = 10
 """Probes in each half below which the blocks of a half are single probes."""
 BLOCKS = 5
@@ -170,9 +172,14 @@ def _blocks(values: list[float], q: float) -> list[float]:
 
 
 def equal_load(found: Sequence["ProbeResult"]) -> list["ProbeResult"]:
-    """Return the probes that were sent at the rate at which most were sent, in order of time."""
-    rate = Counter(result.rate for result in found).most_common(1)[0][0] if found else 0.0
-    return [result for result in found if result.rate == rate]
+    """Return the probes that were sent at about the rate at which most were sent, in order of time."""
+    sent = Counter(result.rate for result in found)
+
+    def alike(rate: float) -> list[float]:
+        return [other for other in sent if rate / ALIKE <= other <= rate * ALIKE]
+
+    most = max(sent, key=lambda rate: sum(sent[other] for other in alike(rate)), default=0.0)
+    return [result for result in found if result.rate in alike(most)]
 
 
 def _as_last_time(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drill.config import Config, Metrics, Probe, Reopen, Service, Slo
-from drill.load import budget_of, most_probes_per_s
+from drill.load import budget_of, most_probes_per_s, window_rate
 from tests.library.world import MIGRATING, make_drill
 
 TWO = Config(service=Service(instances=["http://a:1", "http://b:2"]))
@@ -58,3 +58,9 @@ def test_steps_that_are_no_part_of_the_drill_are_not_announced() -> None:
 @pytest.mark.parametrize(("rate", "most", "expected"), [(10, 50, 40), (10, 10, 10), (45, 50, 45), (1, 1, 1)])
 def test_probes_leave_room_for_the_checks_but_keep_their_own_rate(rate: float, most: float, expected: float) -> None:
     assert most_probes_per_s(Config(probe=Probe(rate=rate, max_rate=most))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("observe_s", "rate"), [(30.0, 10.5), (60.0, 10.0), (8.0, 39.375), (1.0, 40.0)])
+def test_a_window_is_probed_from_its_first_moment_on_at_the_rate_that_it_needs(observe_s: float, rate: float) -> None:
+    """So that the rate need not rise inside it, and take the latency with it."""
+    assert window_rate(Config(slo=Slo(observe_s=observe_s))) == pytest.approx(rate)

@@ -88,8 +88,15 @@ def test_only_probes_of_one_rate_are_compared(tmp_path: Path) -> None:
     assert primary_latency(with_probes(drill, same), served(count=400)).verdict is not Verdict.PASS
 
 
+def test_rates_that_hardly_differ_are_one_load(tmp_path: Path) -> None:
+    """A window whose rate was set a little higher at half time still shows latency that grows throughout."""
+    found = probes(300, latency_s=[0.05] * 150 + [0.2] * 150).found
+    mixed = Probes([replace(one, rate=10.0 if n < 150 else 11.5) for n, one in enumerate(found)])
+    assert primary_latency(with_probes(make_drill(tmp_path), mixed), served(count=300)).verdict is Verdict.FAIL
+
+
 def test_where_no_rate_was_kept_latency_is_not_compared(tmp_path: Path) -> None:
-    each_its_own = Probes([replace(one, rate=float(n)) for n, one in enumerate(probes(300).found)])
+    each_its_own = Probes([replace(one, rate=2.0 ** (n % 30)) for n, one in enumerate(probes(300).found)])
     evidence = primary_latency(with_probes(make_drill(tmp_path), each_its_own), served(count=300))
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "only equal load can be compared" in evidence.reason
