@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+def _one_document() -> dict[str, object]:
+    return {"tenant": "{tenant}", "documents": [{"id": "{id}", "text": "{text}"}]}
+
+
 @dataclass(frozen=True, slots=True)
 class Chat:
     """What the chat's answers must show, ``[service.chat]``; texts are compared without case and white space."""
@@ -43,6 +47,13 @@ class Service:
     outbox_replay_timeout_s: float = 300.0
     ingest_path: str = "/internal/retrieval/ingest"
     """Where users write documents: tells which instance has been written to. Empty: there is no such path."""
+    ingest_method: str = "POST"
+    ingest_body: dict[str, object] = field(default_factory=_one_document)
+    """The body of a write; ``{tenant}``, ``{id}`` and ``{text}`` are filled in, at any depth."""
+    delete_path: str = ""
+    """Where a document is deleted: ``{tenant}`` and ``{id}`` are filled in. Empty: the service cannot delete."""
+    delete_method: str = "DELETE"
+    delete_body: dict[str, object] = field(default_factory=dict)
     flags_path: str = ""
     """Where each instance says its own effective flags, as JSON; empty: nowhere."""
     flags: dict[str, str] = field(default_factory=dict)
@@ -164,6 +175,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """Documents that a drill with ``--apply`` writes through the service, looks for, and removes again."""
+
+    tenant: str = ""
+    """The tenant they are written for, ``*`` for each of ``[service] tenants``; empty: none is written."""
+    id: str = "rollback-drill-canary"
+    """Their ids are this and a number: reserved, no document of a user may have such an id."""
+    text: str = "Rollback drill canary, removed at once."
+
+    def is_one(self, name: str) -> bool:
+        """Whether ``name`` is the id of a canary, of this drill or an earlier one."""
+        return bool(self.tenant) and name.startswith(f"{self.id}-") and name.removeprefix(f"{self.id}-").isdecimal()
+
+
+@dataclass(frozen=True, slots=True)
 class Purge:
     """The bounds of step 2."""
 
@@ -247,6 +273,7 @@ class Config:
     probe: Probe = field(default_factory=Probe)
     primary: Primary = field(default_factory=Primary)
     target: Target = field(default_factory=Target)
+    canary: Canary = field(default_factory=Canary)
     purge: Purge = field(default_factory=Purge)
     window: Window = field(default_factory=Window)
     reopen: Reopen = field(default_factory=Reopen)

@@ -28,8 +28,10 @@ METRIC_NAMES = (
     "ALERTS",
 )
 """The metrics of DESIGN.md section 7, which `[metrics] names` may rename."""
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
 FLAG_NAMES = ("dual_write", "shadow_read", "backend")
 """What ``[service] flags`` may map."""
+_CANARY_ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
@@ -37,6 +39,7 @@ def check(config: Config) -> None:
     """Raise `UsageError` for the first value that cannot be meant."""
     service = config.service
     _check_service(service)
+    _check_canary(config)
     _check_ranges(config)
     _check_window(config.window.opens, config.window.closes)
     if config.primary.kind not in PRIMARY_KINDS:
@@ -65,14 +68,30 @@ def _check_service(service: Service) -> None:
         value = getattr(service, name)
         if not value.startswith("/") and not (name == "chat_path" and not value):
             raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /")
-    for name in ("ingest_path", "flags_path"):
+    for name in ("ingest_path", "delete_path", "flags_path"):
         if (value := getattr(service, name)) and not value.startswith("/"):
             raise UsageError(f"[service] {name}: seen {value!r}, expected a path that starts with /, or nothing")
+    for name in ("ingest_method", "delete_method"):
+        if (value := getattr(service, name)) not in METHODS:
+            raise UsageError(f"[service] {name}: seen {value!r}, expected one of {', '.join(METHODS)}")
     _check_flags(service.flags)
     if service.on_boot_failure not in {"restore", "leave"}:
         raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
     if not service.tenants or len(set(service.urls)) != len(service.urls):
         raise UsageError("[service] tenants must not be empty and instances must not repeat")
+
+
+def _check_canary(config: Config) -> None:
+    canary, service = config.canary, config.service
+    if canary.tenant and canary.tenant not in {"*", *service.tenants}:
+        seen = f"seen {canary.tenant!r}, expected one of [service] tenants ({', '.join(service.tenants)})"
+        raise UsageError(f"[canary] tenant: {seen}, or * for each of them")
+    if canary.tenant and not service.ingest_path:
+        raise UsageError(
+            "[canary] tenant is set and [service] ingest_path is empty; expected where documents are written"
+        )
+    if not _CANARY_ID.fullmatch(canary.id) or not canary.text.strip():
+        raise UsageError("[canary] id: expected 4 to 64 letters, digits, - and _; text: expected some")
 
 
 def _check_flags(flags: Mapping[str, str]) -> None:

@@ -86,6 +86,8 @@ class Drill:
     """When the flags were on disk (monotonic)."""
     reload_began: float | None = None
     """When the service was first made to take the flags (monotonic): until then it ran as before."""
+    swept: dict[str, set[str]] = field(default_factory=dict)
+    """Tenant -> ids of canaries that an earlier drill had left in FAISS, and this one has removed."""
     rolled_back: bool = False
     """Whether the flags are on disk and the service came back with them."""
     observed: Window | None = None

@@ -14,6 +14,7 @@ from drill.http import HttpClient, Reply
 POLL_S, SLOWEST_POLL_S = 0.1, 1.0
 """Seconds between two looks at a service that is awaited, at least and at most."""
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -48,12 +49,12 @@ def pause_s(waited_s: float) -> float:
     return min(SLOWEST_POLL_S, max(POLL_S, waited_s / 10))
 
 
-def each(work: Callable[[str], T], instances: Sequence[str]) -> list[T]:
+def each(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Do ``work`` for all instances at the same time: a dead one costs its own timeout only, once."""
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(max(1, len(instances)), thread_name_prefix="instance") as pool:
-        return list(pool.map(work, instances))
+    with ThreadPoolExecutor(max(1, len(items)), thread_name_prefix="instance") as pool:
+        return list(pool.map(work, items))
 
 
 class RetrievalService:

@@ -5,7 +5,7 @@ anything is written and again at the end, and documents that were there are aske
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drill.config import Primary as Settings
 from drill.context import Drill
@@ -80,7 +80,15 @@ def _kept(drill: Drill, primary: Primary, tenant: str) -> Kept:
     drill.faiss_versions[tenant] = now.version
     if before is None or not before.sample:
         return Kept(Verdict.INCONCLUSIVE, f"{tenant}: not looked at before, nothing to compare with", tenant)
-    return compared(tenant, before, now, drill.config.primary)
+    return compared(tenant, _without(before, drill.swept.get(tenant, set())), now, drill.config.primary)
+
+
+def _without(look: Look, ids: set[str]) -> Look:
+    """Return a look as if documents that the drill itself removed had not been there."""
+    if not ids:
+        return look
+    facts = replace(look.facts, documents=look.facts.documents - len(ids))
+    return replace(look, facts=facts, sample=tuple(name for name in look.sample if name not in ids))
 
 
 def compared(tenant: str, before: Look, now: Look, settings: Settings) -> Kept:

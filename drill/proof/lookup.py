@@ -1,8 +1,7 @@
 """Looking up on the target what was written to FAISS since, beside documents that must be found."""
 
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -20,38 +19,28 @@ LOOK_S = 20.0
 LEAST_FOUND = 0.9
 """Share of the controls that a call must find: users may have deleted one or two of them meanwhile."""
 
+Place = tuple[str, str]
+"""Tenant and id of a document."""
+
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """What was looked up, and what became of it."""
+    """What became of each document that was looked up beside controls that were found."""
 
-    copies: Mapping[Copy, int] = field(default_factory=dict)
+    copies: Mapping[Place, Copy] = field(default_factory=dict)
     controls: int = 0
     """Known documents that were found beside."""
     problems: tuple[str, ...] = ()
     """Why a part of it counts for nothing."""
-    tenants: frozenset[str] = frozenset()
-    """Tenants of which documents were seen not to be written to the target."""
+
+    def count(self, *kinds: Copy) -> int:
+        """Return how many documents are of these kinds."""
+        return sum(copy in kinds for copy in self.copies.values())
 
     @property
-    def not_written(self) -> int:
+    def not_written(self) -> frozenset[Place]:
         """Documents of which it is proven that they were not written to the target."""
-        return self.copies.get(Copy.ABSENT, 0) + self.copies.get(Copy.UNTOUCHED, 0)
-
-    @property
-    def reached(self) -> int:
-        """Documents that were written to the target."""
-        return self.copies.get(Copy.REACHED, 0)
-
-    @property
-    def suspect(self) -> int:
-        """Documents that are on the target, for whatever reason."""
-        return self.copies.get(Copy.SUSPECT, 0)
-
-    @property
-    def asked(self) -> int:
-        """Documents that were looked up beside controls that were found."""
-        return sum(self.copies.values())
+        return frozenset(place for place, copy in self.copies.items() if copy in {Copy.ABSENT, Copy.UNTOUCHED})
 
 
 def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> LookUp:
@@ -59,48 +48,46 @@ def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> Loo
 
     A call that does not find its controls counts for nothing: it would not have found the others either.
     """
-    copies: Counter[Copy] = Counter()
-    controls, problems, clear = 0, list[str](), set[str]()
+    copies: dict[Place, Copy] = {}
+    controls, problems = 0, list[str]()
     deadline = time.monotonic() + LOOK_S
     with closing(drill.open_target()) as target:
         target.flush()
-        for tenant, items in fresh.items():
-            for chunk in _chunks(items):
-                if time.monotonic() > deadline:
-                    problems.append(f"{tenant}: not all could be looked up within {LOOK_S:g} s")
-                    break
-                found = _call(target, tenant, chunk, stores)
-                if isinstance(found, str):
-                    problems.append(found)
-                    continue
-                controls += found[1]
-                copies.update(found[0])
-                if found[0][Copy.ABSENT] + found[0][Copy.UNTOUCHED]:
-                    clear.add(tenant)
-    return LookUp(copies, controls, tuple(dict.fromkeys(problems)), frozenset(clear))
+        for tenant, items in _chunks(fresh):
+            if time.monotonic() > deadline:
+                problems.append(f"{tenant}: not all could be looked up within {LOOK_S:g} s")
+                continue
+            try:
+                found = _call(target, tenant, items, stores)
+            except CannotMeasure as problem:
+                problems.append(str(problem))
+                continue
+            copies |= found[0]
+            controls += found[1]
+    return LookUp(copies, controls, tuple(dict.fromkeys(problems)))
 
 
-def _chunks(items: Inventory) -> list[Inventory]:
-    names = list(items)[:MAX_LOOKED_UP]
-    return [{name: items[name] for name in names[at : at + CHUNK]} for at in range(0, len(names), CHUNK)]
+def _chunks(fresh: Mapping[str, Inventory]) -> Iterator[tuple[str, Inventory]]:
+    for tenant, items in fresh.items():
+        names = list(items)[:MAX_LOOKED_UP]
+        for at in range(0, len(names), CHUNK):
+            yield tenant, {name: items[name] for name in names[at : at + CHUNK]}
 
 
-def _call(target: Target, tenant: str, items: Inventory, stores: Stores) -> tuple[Counter[Copy], int] | str:
-    """Look up one chunk; return what became of it and how many controls were found, or why it counts for nothing."""
+def _call(target: Target, tenant: str, items: Inventory, stores: Stores) -> tuple[dict[Place, Copy], int]:
+    """Look up one chunk; return what became of it and how many controls were found. Raises CannotMeasure."""
     controls = stores.both.get(tenant, {}).keys() - items.keys()
     if not controls:
-        return f"{tenant}: no document is known to be on both sides, so that a look-up which finds none proves nothing"
-    try:
-        now = dict(target.present(tenant, [*items, *controls]))
-    except CannotMeasure as problem:
-        return str(problem)
+        none = f"{tenant}: no document is known to be on both sides"
+        raise CannotMeasure(f"{none}, so that a look-up which finds none proves nothing")
+    now = dict(target.present(tenant, [*items, *controls]))
     found = len(controls & now.keys())
     if found < LEAST_FOUND * len(controls):
-        seen = f"{tenant}: {found} of {len(controls)} documents that are known to be on the target were found there"
-        return f"{seen}: the look-up proves nothing"
+        seen = f"{found} of {len(controls)} documents that are known to be on the target were found there"
+        raise CannotMeasure(f"{tenant}: {seen}: the look-up proves nothing")
     known, before, was = stores.known(tenant), stores.faiss.get(tenant, {}), stores.target.get(tenant, {})
-    copies = Counter(
-        judge_copy(known, new=name not in before, written=digest, was=was.get(name), now=now.get(name))
+    copies = {
+        (tenant, name): judge_copy(known, new=name not in before, written=digest, was=was.get(name), now=now.get(name))
         for name, digest in items.items()
-    )
+    }
     return copies, found

@@ -23,7 +23,13 @@ def disable_dual_write(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evide
 
     witness = WriteWitness(drill)
     rollback.on_settled = witness.begin
-    return _flag_step(drill, rollback, "disable_dual_write", lambda d, w: witness.judge(judge_dual_write(d, w), w))
+    try:
+        outcome, evidence = _flag_step(
+            drill, rollback, "disable_dual_write", lambda d, w: witness.judge(judge_dual_write(d, w), w)
+        )
+    finally:
+        left = witness.end()
+    return outcome, replace(evidence, reason="; ".join((evidence.reason, *left))) if left else evidence
 
 
 def disable_shadow_read(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evidence]:

@@ -44,6 +44,7 @@ def new_purge(drill: Drill) -> "Purge":
     """Return the purge of a drill with a primary and a target. Raises CannotMeasure if it has no primary."""
     from drill.purge import Purge, PurgeSettings
     from drill.purge.kept import pending_elsewhere
+    from drill.purge.reserved import without_canaries
 
     if drill.primary is None:
         raise CannotMeasure("[primary] path is not configured: nothing to compare the target with")
@@ -58,7 +59,15 @@ def new_purge(drill: Drill) -> "Purge":
         drift_sample=bounds.drift_sample,
     )
     earlier = pending_elsewhere(drill.work_dir, drill.record.env_file)
-    return Purge(drill.primary, drill.open_target, settings, drill.work_dir, drill.events, drill.tick, earlier)
+    return Purge(
+        without_canaries(drill.primary, drill.config.canary),
+        drill.open_target,
+        settings,
+        drill.work_dir,
+        drill.events,
+        drill.tick,
+        earlier,
+    )
 
 
 def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:

@@ -1,6 +1,18 @@
 """Named ways in which a real service, its target or its metrics break or lie; importing this registers them all."""
 
-from sandbox.faults import answers, flags, lifecycle, load, metrics, monitoring, rehearsal, reopen, snapshots, target
+from sandbox.faults import (
+    answers,
+    flags,
+    lifecycle,
+    load,
+    metrics,
+    monitoring,
+    rehearsal,
+    reopen,
+    restarts,
+    snapshots,
+    target,
+)
 from sandbox.faults.registry import FAULTS, Fault, find
 
 __all__ = [
@@ -15,6 +27,7 @@ __all__ = [
     "monitoring",
     "rehearsal",
     "reopen",
+    "restarts",
     "snapshots",
     "target",
 ]

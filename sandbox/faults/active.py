@@ -156,6 +156,10 @@ class ActiveFaults:
         """See ``Hooks.replayed``."""
         return all(hooks.replayed(key) for hooks in self._on)
 
+    def ingest_takes_s(self) -> float:
+        """See ``Hooks.ingest_takes_s``: the longest counts."""
+        return max((hooks.ingest_takes_s() for hooks in self._on), default=0.0)
+
     def exposition(self, body: bytes) -> bytes:
         """See ``Hooks.exposition``."""
         for hooks in self._on:

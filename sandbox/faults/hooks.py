@@ -135,6 +135,10 @@ class Hooks:
         """Return whether a replay of the outbox really delivers a document."""
         return True
 
+    def ingest_takes_s(self) -> float:
+        """Return after how long a write that was accepted (202) is done; 0: it is done when it is answered."""
+        return 0.0
+
     def exposition(self, body: bytes) -> bytes:
         """Return the metrics page as the scraper sees it."""
         return body

@@ -11,7 +11,16 @@ def _well(why: str) -> Expected:
     return Expected({}, why, result=GREEN)
 
 
+def _tells(why: str, **rows: str) -> Expected:
+    return Expected({}, why, result=GREEN, tells=rows)
+
+
 STATED: dict[str, Expected] = {
+    "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
+    "ingest_drops": _well("no document shows dual-write, and each process says that it is off"),
+    "deletes_nothing": _tells(
+        "what the service does not delete is left, named, and no divergence", disable_dual_write="is left in FAISS"
+    ),
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
     "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
     "restarts_one_by_one": _well("each instance is waited for on its own"),

@@ -122,10 +122,18 @@ def _retrieval_routes(app: FastAPI, service: RetrievalService) -> None:
         return Response(content, media_type="application/json")
 
     @app.post("/internal/retrieval/ingest")
-    async def ingest(body: IngestRequest) -> IngestResponse:
+    async def ingest(body: IngestRequest, response: Response) -> IngestResponse:
         documents = [Document(one.id, one.text, one.meta) for one in body.documents]
-        await service.ingest(tenant(body.tenant), documents)
+        if later_s := service.faults.ingest_takes_s():
+            service.ingest_later(tenant(body.tenant), documents, later_s)
+            response.status_code = 202
+        else:
+            await service.ingest(tenant(body.tenant), documents)
         return IngestResponse(ingested=len(documents))
+
+    @app.delete("/internal/retrieval/documents/{tenant_name}/{document_id:path}", status_code=204)
+    async def delete(tenant_name: str, document_id: str) -> None:
+        await service.delete(tenant_name, [document_id])
 
     @app.post("/chat/advise")
     async def advise(body: AdviseRequest) -> AdviseResponse:

@@ -43,6 +43,7 @@ class RetrievalService:
         self.shadow = ShadowReader()
         self._reads = BoundedExecutor("target-read", READ_THREADS, waiting=24, timeout_s=READ_TIMEOUT_S)
         self._background: list[asyncio.Task[None]] = []
+        self._queued: set[asyncio.Task[None]] = set()
 
     @property
     def settings(self) -> Settings:
@@ -112,6 +113,24 @@ class RetrievalService:
         self._check_tenant(tenant)
         await asyncio.wrap_future(self.primary.ingest(tenant, documents))
         await self.dual_writer.offer(tenant, documents)
+
+    def ingest_later(self, tenant: str, documents: Sequence[Document], seconds: float) -> None:
+        """Write in the background, as a service does that takes writes from a queue of its own."""
+        self._check_tenant(tenant)
+
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            await self.ingest(tenant, documents)
+
+        task = asyncio.create_task(later())
+        self._queued.add(task)
+        task.add_done_callback(self._queued.discard)
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> None:
+        """Delete from the primary, durably, then from the target; raise ``RetrievalError`` if the primary fails."""
+        self._check_tenant(tenant)
+        await asyncio.wrap_future(self.primary.delete(tenant, ids))
+        await self.dual_writer.offer_delete(tenant, ids)
 
     async def advise(self, tenant: str, question: str) -> tuple[str, list[str]]:
         """Return an answer made of the best passages, and their ids; raise ``RetrievalError``."""

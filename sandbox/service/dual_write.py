@@ -56,6 +56,19 @@ class DualWriter:
         task.add_done_callback(self._running.discard)
         await asyncio.wait({task}, timeout=USER_WAIT_S)
 
+    async def offer_delete(self, tenant: str, ids: Sequence[str]) -> None:
+        """Delete on the target what the primary has just deleted. Never raises; what fails is not tried again."""
+        if not self._wanted(tenant) or not self.breaker.allow():
+            return
+        self.outbox.discard([Key(tenant, one) for one in ids])
+        try:
+            await self._executor.call(lambda: self._target.delete(tenant, ids))
+        except TargetError:
+            metrics.DUAL_WRITE_ERRORS.labels(self._target.name, tenant).inc()
+            self.breaker.failure()
+        else:
+            self.breaker.success()
+
     async def replay_forever(self) -> None:
         """Replay the outbox whenever dual-write is on and the breaker lets calls through."""
         while True:

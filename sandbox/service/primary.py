@@ -60,6 +60,12 @@ class FaissStore:
         self._tenant(tenant).pending.put((list(documents), done))
         return done
 
+    def delete(self, tenant: str, ids: Sequence[str]) -> "Future[None]":
+        """Delete documents; the future is done when they are durably gone, or has the ``RetrievalError``."""
+        done: Future[None] = Future()
+        self._tenant(tenant).pending.put((list(ids), done))
+        return done
+
     def count(self, tenant: str) -> int:
         """Return how many documents the tenant has, 0 without a snapshot."""
         snapshot = self._tenant(tenant).snapshot
@@ -75,7 +81,8 @@ def _hit(tenant: str, document: Document, score: float) -> Hit:
     return Hit(document.id, score, document.text, {**document.meta, "tenant": tenant})
 
 
-Batch = tuple[list[Document], "Future[None]"]
+Batch = tuple[list[Document | str], "Future[None]"]
+"""Documents to write, and ids of documents to delete."""
 
 
 class _TenantIndex:
@@ -121,10 +128,12 @@ class _TenantIndex:
         return snapshots.read(self._directory, known)
 
     def _flush(self, batches: Sequence[Batch]) -> None:
-        documents = [document for batch, _ in batches for document in batch]
+        last = {one if isinstance(one, str) else one.id: one for batch, _ in batches for one in batch}
+        documents = [one for one in last.values() if isinstance(one, Document)]
+        gone = {one for one in last.values() if isinstance(one, str)}
         try:
             with snapshots.locked(self._directory, exclusive=True):
-                self.snapshot = snapshots.write(self._directory, self._merged(documents))
+                self.snapshot = snapshots.write(self._directory, snapshots.without(self._merged(documents), gone))
         except (RetrievalError, OSError) as error:
             failure = error if isinstance(error, RetrievalError) else SnapshotError(f"snapshot not written: {error}")
             for _, done in batches:
@@ -137,4 +146,6 @@ class _TenantIndex:
         base = self.snapshot
         if base is None or snapshots.stamp(self._directory) != base.stamp:
             base = self._read()
+        if not documents:
+            return base
         return snapshots.merge(base, documents, embed([document.text for document in documents]))

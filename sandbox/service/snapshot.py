@@ -7,7 +7,7 @@ Both files are replaced by rename, under an exclusive lock of the tenant's direc
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +133,16 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def without(old: Snapshot, ids: Collection[str]) -> Snapshot:
+    """Return ``old`` less the documents of ``ids``."""
+    rows = [row for row, document in enumerate(old.documents) if document.id not in ids]
+    if len(rows) == len(old.documents):
+        return old
+    return _assemble(
+        [old.documents[row] for row in rows], [old.lines[row] for row in rows], old.vectors[rows], old.stamp
+    )
 
 
 def merge(old: Snapshot, documents: Sequence[Document], vectors: "Vectors") -> Snapshot:

@@ -41,6 +41,8 @@ on conflict (tenant, id) do update set text = excluded.text, meta = excluded.met
     content_hash = excluded.content_hash, embedding = excluded.embedding
 """  # noqa: S608 - a constant table name
 
+_DELETE = f"delete from {TABLE} where tenant = %s and id = any(%s)"  # noqa: S608 - a constant table name
+
 
 def connect(dsn: str, *, autocommit: bool = True) -> "psycopg.Connection[Any]":
     """Open a connection that knows pgvector's type; raises ``psycopg.Error``."""
@@ -84,6 +86,11 @@ class PgVectorTarget:
         rows = [row(tenant, document, vector) for document, vector in zip(documents, vectors, strict=True)]
         with self._connection() as connection, connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(_UPSERT, rows)
+
+    def delete(self, tenant: str, ids: Sequence[str]) -> None:
+        """Delete documents; raise ``TargetError``."""
+        with self._connection() as connection:
+            connection.execute(_DELETE, (tenant, list(ids)))
 
     @contextmanager
     def _connection(self) -> "Iterator[psycopg.Connection[Any]]":

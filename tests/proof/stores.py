@@ -86,6 +86,8 @@ def judged(drill: Drill, stores: Stores, *, evidence: Evidence = QUIET, seen: An
     """Judge a window in which users wrote these documents to FAISS, by tenant."""
     witness = WriteWitness(drill)
     witness.begin()
+    assert witness._begun is not None
+    witness._begun.result()
     for tenant, items in writes.items():
         stores.faiss[tenant] = {**stores.faiss[tenant], **items}
     if reached := getattr(stores, "on_write", None):

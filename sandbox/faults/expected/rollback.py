@@ -38,6 +38,11 @@ def _red(why: str, *rows: str, verdict: str = FAIL, also: Mapping[str, str] | No
     return Expected(dict.fromkeys(rows, verdict), why, beside)
 
 
+def _unsaid(row: Expected, fault: str = "", **environ: str) -> Expected:
+    """Return a row for a service that says nothing of its own flags: they are known by their effect alone."""
+    return replace(row, fault=fault, environ={"DRILL_SERVICE__FLAGS_PATH": "", **environ})
+
+
 def _because(reason: str, *rows: str) -> dict[str, str]:
     return dict.fromkeys(rows, reason)
 
@@ -112,21 +117,47 @@ GREEN = "success"
 
 ROLLBACK: dict[str, Expected] = {
     # configuration
-    "dual_write_flag_ignored": _red(
-        "documents that users wrote since the reload are on the target",
-        "disable_dual_write",
-        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    "dual_write_flag_ignored": _unsaid(
+        _red(
+            "documents that were written since the reload are on the target",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+        )
     ).on(1),
-    "dual_write_one_tenant": _red(
-        "one tenant's new documents are on the target, or its failed writes are counted",
-        "disable_dual_write",
-        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    "dual_write_one_tenant": _unsaid(
+        _red(
+            "one tenant's new documents are on the target, or its failed writes are counted",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+        )
     ).on(1),
-    "process_environment_shadows": _red(
-        "what counts is what the service does, not what the file says",
-        "disable_dual_write",
-        also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+    "process_environment_shadows": _unsaid(
+        _red(
+            "what counts is what the service does, not what the file says",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+        )
     ),
+    "restart_keeps_environment": _on_target(
+        "the processes are new and their environment is old", *STEPS, "post.shadow_silent", "post.backend"
+    ),
+    "restart_keeps_dual_write_unseen": _unsaid(
+        _red(
+            "no document shows the flag and no process says it: a restart and silence are no proof",
+            "disable_dual_write",
+            verdict=f"{OPEN} {FAIL}",
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+        )
+    ),
+    "hash_of_another_kind": _unsaid(
+        _red(
+            "an id that has come since counts, though no hash of the target ever agrees",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+        ),
+        fault="dual_write_flag_ignored",
+        DRILL_TARGET__HASH_COLUMN="text",
+    ).on(1),
     "shadow_read_flag_ignored": _red("the shadow counters move", "disable_shadow_read", "post.shadow_silent").on(1),
     "shadow_one_percent": _red(
         "a single shadow read in the observation window is one too many; the first look may be too short for 1 %",

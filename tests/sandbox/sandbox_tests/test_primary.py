@@ -55,6 +55,16 @@ def on_disk(directory: Path) -> tuple[int, list[str]]:
         return index.ntotal, [one["id"] for one in json.loads((tenant / "docs.json").read_bytes())]
 
 
+def test_a_delete_is_on_disk_and_what_is_written_after_it_stays(directory: Path, started: Start) -> None:
+    """Whatever the order in which deletes and writes share a flush, the last word on an id counts."""
+    store = started(directory)
+    store.delete("default", ["d-0", "d-1", "nobody"])
+    store.ingest("default", [Document("d-1", "written again", {})]).result(5)
+    store.delete("default", ["d-2"]).result(5)
+    count, ids = on_disk(directory)
+    assert (count, {"d-0", "d-1", "d-2"} & set(ids)) == (18, {"d-1"})
+
+
 def test_an_acknowledged_write_is_on_disk(directory: Path, started: Start) -> None:
     """Both files hold it, row for row."""
     store = started(directory)

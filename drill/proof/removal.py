@@ -1,0 +1,72 @@
+"""Taking the canary out of both stores: through the service, and from the target also directly."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+
+from drill.context import Drill
+from drill.errors import DrillError
+from drill.proof.letters import Letters
+
+Places = dict[str, set[str]]
+"""Tenant -> ids of documents."""
+GOES_S = 5.0
+"""How long a document may take to be gone from FAISS once the service was asked to delete it."""
+POLL_S = 0.25
+
+
+def delete(drill: Drill, places: Mapping[str, set[str]]) -> bool:
+    """Ask the service to delete documents, one instance after the other; return whether it can be asked at all."""
+    service, urls = drill.config.service, drill.service.instances
+    if not service.delete_path:
+        return False
+    pairs = [(tenant, name) for tenant, names in sorted(places.items()) for name in sorted(names)]
+    for number, (tenant, name) in enumerate(pairs):
+        url = urls[number % len(urls)]
+        Letters(drill).send(service.delete_method, url, service.delete_path, service.delete_body, tenant, name)
+    return True
+
+
+def wait_until_gone(drill: Drill, places: Mapping[str, set[str]], *, asked: bool) -> list[str]:
+    """Return what of ``places`` is left in FAISS, in words; waited for ``GOES_S`` at most if the service was asked."""
+    deadline = time.monotonic() + (GOES_S if asked else 0.0)
+    while True:
+        try:
+            left = {tenant: _in_faiss(drill, tenant, names) for tenant, names in places.items()}
+            told = _words("in FAISS", left)
+        except DrillError as problem:
+            told = [f"whether the canary is left in FAISS is not known: {problem}"]
+        if not told or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_S)
+    why = "the service has not deleted it" if asked else "[service] delete_path is not set"
+    return [f"{text} ({why})" for text in told]
+
+
+def remove_from_target(drill: Drill, places: Mapping[str, set[str]]) -> list[str]:
+    """Delete from the target what has arrived there of ``places``, and nothing else; return what is left, in words."""
+    if not drill.config.target.kind:
+        return []
+    try:
+        with closing(drill.open_target()) as target:
+            target.flush()
+            arrived = {tenant: target.present(tenant, names) for tenant, names in places.items()}
+            for tenant, pairs in arrived.items():
+                if pairs:
+                    target.delete(tenant, pairs)
+            if not any(arrived.values()):
+                return []
+            target.flush()
+            left = {tenant: {name for name, _ in target.present(tenant, places[tenant])} for tenant in arrived}
+    except DrillError as problem:
+        return [f"whether the canary is left on the target is not known: {problem}"]
+    return _words("on the target", left)
+
+
+def _in_faiss(drill: Drill, tenant: str, names: set[str]) -> set[str]:
+    return drill.primary.contains(tenant, names) if drill.primary else set()
+
+
+def _words(where: str, left: Mapping[str, set[str]]) -> list[str]:
+    names = [f"{tenant}/{name}" for tenant, ids in sorted(left.items()) for name in sorted(ids)]
+    return [f"the canary is left {where}: {', '.join(names)}"] if names else []
