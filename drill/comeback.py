@@ -5,7 +5,7 @@ runs has taken the flags. That one is well is not enough: the old process is, un
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ class Comeback:
     expects_restart: bool = True
     forces_faiss: bool = True
     """Whether the change is one that the traffic shows: another backend."""
+    was_up: Callable[[str], bool | None] | None = None
+    """Whether an instance was healthy before, as far as known; by default as it was beside the write."""
     began: float = field(default_factory=time.monotonic)
     _back: set[str] = field(default_factory=set)
     _last: dict[str, "Health"] = field(default_factory=dict)
@@ -80,13 +82,16 @@ class Comeback:
         return [health for health in down if self._was_broken(health.instance)]
 
     def _was_broken(self, name: str) -> bool:
-        up = self.drill.look.was_up(name)
+        up = self._was_up(name)
         return up is True or (up is None and not answers_searches(self.drill, name, self.began))
 
     def _serves(self, name: str) -> bool:
         """Whether an instance whose health says nothing, because it was bad before too, answers searches again."""
         since = self._new_since.get(name, self.began)
-        return self.drill.look.was_up(name) is not True and answers_searches(self.drill, name, since)
+        return self._was_up(name) is not True and answers_searches(self.drill, name, since)
+
+    def _was_up(self, name: str) -> bool | None:
+        return (self.was_up or self.drill.look.was_up)(name)
 
     def _took(self, name: str) -> bool:
         """Whether an instance is seen to have taken the env file, or nobody can tell and nothing speaks against it."""

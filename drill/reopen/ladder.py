@@ -1,14 +1,15 @@
 """Climbing the ladder: write a rung, restart, hold, judge; fall back by itself and prove that too."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
+from drill.comeback import Comeback
 from drill.context import Drill
 from drill.envfile import EnvWriteFailed
 from drill.errors import Refused
-from drill.observation import Window
+from drill.observation import Reading, Window
 from drill.record import Evidence, RungRecord, Scalar
 from drill.reopen.hold import Hold, probes_for
 from drill.reopen.latency import probe_latencies_ms
@@ -34,11 +35,16 @@ class Ladder:
     good: Rung = field(init=False)
     stopped: str = ""
     """Why no further rung is climbed; empty: none has failed."""
+    _restarts: bool = field(init=False)
+    """Whether a reload is one by a restart, as far as this drill has seen: only then is one waited for."""
     _baseline_ms: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin at the bottom, with the latency of the rolled-back service to compare with."""
         self.good = self._lowest
+        drill = self.drill
+        restarted = drill.reload_began is None or bool(drill.new_processes)
+        self._restarts = bool(drill.config.service.reload_command) and restarted
         if self.drill.observed is not None:
             self._baseline_ms = probe_latencies_ms(self.drill, self.drill.observed)
 
@@ -93,6 +99,7 @@ class Ladder:
         drill.tick(f"{rung.name}: writing the env file")
         plan = drill.env_file.plan(rung.wanted)
         before = drill.read_metrics()
+        well = {health.instance: health.ok for health in drill.service.health() if health.ok or health.down}
         if not plan.unchanged:
             with held_back():
                 drill.events.intent("set_flags", **{change.key: change.after for change in plan.changes})
@@ -102,11 +109,22 @@ class Ladder:
                 drill.events.done("set_flags", keys=len(plan.changes))
         drill.events.intent(RELOAD)
         with drill.trace.during(MarkKind.RELOAD, rung.name):
-            outcome = drill.service.reload(drill.env_file.path, drill.tick)
-        drill.events.done(RELOAD, ok=not outcome.problem)
-        if not outcome.problem:
+            problem = self._reload(before, well)
+        drill.events.done(RELOAD, ok=not problem)
+        if not problem:
             settle(drill, before)
-        return outcome.problem
+        return problem
+
+    def _reload(self, before: Reading, well: Mapping[str, bool]) -> str:
+        """Make the service take the rung; return who is down that was ``well`` before, or how the command failed."""
+        service = self.drill.service
+        deadline = time.monotonic() + service.settings.reload_timeout_s
+        if failed := service.run_reload(self.drill.env_file.path, deadline, self.drill.tick):
+            return failed
+        back = Comeback(self.drill, before, self._restarts, forces_faiss=False, was_up=well.get)
+        back.wait(deadline)
+        self._restarts = self._restarts and not back.late
+        return service.not_healthy(back.broken) if back.broken else ""
 
     def _fall_back(self, evidence: Evidence) -> Evidence:
         """Go back to the last rung that held, and if that is not proven, to FAISS only."""
