@@ -132,7 +132,7 @@ def _planned(here: Path, pairs: list[tuple[str, str]]) -> TenantDelta:
     parquet.write_table(
         pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}), here / DELTA
     )
-    return TenantDelta("a", here, 0, len(ids), len(ids), 0, 0, 0, "a")
+    return TenantDelta("a", here, 0, len(ids), len(ids), 0, 0, "a")
 
 
 def _no_control(tenant: TenantDelta) -> list[str]:

@@ -400,14 +400,21 @@ class Drill:
 
     def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
-        from drill.target import open_target
+        return self._open_target(by_text=False)
+
+    def open_target_by_text(self) -> "Target":
+        """Connect to the target so that its texts are hashed here, whatever hash it holds. Raises `CannotMeasure`."""
+        return self._open_target(by_text=True)
+
+    def _open_target(self, *, by_text: bool) -> "Target":
+        from drill.target import hashed_here, open_target
 
         target = self.config.target
         if not target.kind:
             otherwise = "no target is configured: set [target] kind and its connection to compare and purge"
             raise CannotMeasure(self.config.missing("[target] kind", otherwise))
         values = {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
-        return open_target(target, values, self.config.service.tenants)
+        return open_target(hashed_here(target) if by_text else target, values, self.config.service.tenants)
 
     def close(self) -> None:
         """Close the connections to the service, to Prometheus and to Alertmanager that were opened."""

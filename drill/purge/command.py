@@ -130,7 +130,7 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
     _show_plan(delta, sample)
     _ended(drill, "planned", purged=0, left=delta.doomed, plan=delta.digest)
     if not delta.doomed:
-        return Result.SUCCESS
+        return Result.INCONCLUSIVE if delta.unjudged else Result.SUCCESS
     try:
         guard(delta, purge.settings)
     except PurgeRefused as refusal:
@@ -141,6 +141,7 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
 
 
 def _show_plan(delta: "Delta", sample: list[str]) -> None:
+    from drill.purge.doubts import unjudged_in_words
     from drill.purge.drift import summary
 
     for tenant in delta.tenants:
@@ -152,10 +153,11 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
         print(f"tenant {name!r}: {count} documents on the target, out of scope")
     if drift := summary(delta.tenants):
         print(f"vector drift (same content, kept): {drift}")
+    unjudged = unjudged_in_words(delta.tenants)
     if not delta.doomed:
-        print("nothing_to_purge: no document on the target differs from FAISS")
+        print(f"nothing_to_purge: no document on the target is known to differ from FAISS{unjudged}")
         return
-    print(f"would delete {delta.doomed} of {delta.target_documents} documents ({delta.fraction:.2%})")
+    print(f"would delete {delta.doomed} of {delta.target_documents} documents ({delta.fraction:.2%}){unjudged}")
     print(f"ids, hashed (SHA-256): {' '.join(sample)}")
     print(f"plan {_short(delta.digest)}")
 
@@ -192,9 +194,10 @@ def _show_report(report: "PurgeReport", drill: Drill, again: str) -> Result:
 def _result(report: "PurgeReport") -> Result:
     from drill.purge.model import PurgeStatus
 
+    good = Result.INCONCLUSIVE if report.unjudged else Result.SUCCESS
     return {
-        PurgeStatus.NOTHING_TO_PURGE: Result.SUCCESS,
-        PurgeStatus.PURGED: Result.SUCCESS,
+        PurgeStatus.NOTHING_TO_PURGE: good,
+        PurgeStatus.PURGED: good,
         PurgeStatus.DEFERRED: Result.INCONCLUSIVE,
         PurgeStatus.COULD_NOT_COMPARE: Result.INCONCLUSIVE,
         PurgeStatus.REFUSED: Result.REFUSED,

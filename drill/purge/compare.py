@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drill.errors import PrimaryUnreadable
 from drill.purge import checksum
 from drill.purge.budget import Budget
+from drill.purge.doubts import ByText, doubted
 from drill.purge.drift import with_drift
 from drill.purge.inventory import write_primary, write_target
 from drill.purge.join import Partition, Room, duckdb_in, join, one_file
@@ -27,15 +27,9 @@ BLOCK = 50_000
 """Documents of a delta that are held in memory at once."""
 
 COUNT = """
-SELECT count(*) FILTER (kind = 'orphan'), count(*) FILTER (kind = 'stale'), count(*) FILTER (kind = 'missing'),
-       count(*) FILTER (kind <> 'missing' AND hash_target = '')
+SELECT count(*) FILTER (kind = 'orphan'), count(*) FILTER (kind = 'stale'), count(*) FILTER (kind = 'missing')
 FROM read_parquet(?)
 """
-TWICE = """
-SELECT count(*) FROM read_parquet(?) p
-JOIN read_parquet(?) d ON p.id = d.id AND p.hash = d.hash_target AND d.kind = 'stale'
-"""
-"""Stale although FAISS has this very content: only if FAISS has the id twice."""
 REMAINING = """
 SELECT count(*) FILTER (EXISTS (FROM read_parquet($1) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind
 <> 'missing')),
@@ -65,10 +59,12 @@ def compare(
     folder: Path,
     budget: Budget,
     say: Callable[[str], None] = silent,
+    by_text: ByText | None = None,
 ) -> Delta:
     """Compare every tenant of ``settings`` and return the plan; its files are in ``folder``, which must be empty.
 
-    Reads only. Raises PrimaryUnreadable, TargetUnavailable, OverBudget, CannotMeasure.
+    Reads only. ``by_text`` opens the target by its texts, to look into hashes that differ.
+    Raises PrimaryUnreadable, TargetUnavailable, OverBudget, CannotMeasure.
     """
     counts = target.counts()
     tenants = []
@@ -76,6 +72,7 @@ def compare(
         here = folder / f"tenant-{number:04d}"
         here.mkdir(mode=0o700)
         found = _tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget, say)
+        found = doubted(found, (here / PRIMARY, here / TARGET, here / DELTA), room(settings, here), by_text)
         if settings.drift_sample:
             sides = (str(here / TARGET), str(here / PRIMARY))
             found = with_drift(primary, target, found, sides, settings.drift_sample, room(settings, here))
@@ -113,14 +110,8 @@ def _tenant(
     else:
         join(whole)
     with duckdb_in(whole.room) as duck:
-        orphans, stale, missing, unhashed = _row(duck, COUNT, here / DELTA)
-        (twice,) = _row(duck, TWICE, here / PRIMARY, here / DELTA)
-    if twice:
-        raise PrimaryUnreadable(
-            f"FAISS index of tenant {tenant!r}: docs.json uses an id twice ({twice} times); every id must be unique, "
-            "rebuild the index, then run again"
-        )
-    return TenantDelta(tenant, here, in_primary, on_target, orphans, stale, missing, unhashed, version)
+        orphans, stale, missing = _row(duck, COUNT, here / DELTA)
+    return TenantDelta(tenant, here, in_primary, on_target, orphans, stale, missing, version)
 
 
 def _unchanged(tenant: str, here: Path, documents: int, version: str) -> TenantDelta:
@@ -132,7 +123,7 @@ def _unchanged(tenant: str, here: Path, documents: int, version: str) -> TenantD
     parquet.write_table(
         pa.table({name: pa.array([], pa.string()) for name in ("id", "kind", "hash_target")}), here / DELTA
     )
-    return TenantDelta(tenant, here, documents, documents, 0, 0, 0, 0, version)
+    return TenantDelta(tenant, here, documents, documents, 0, 0, 0, version)
 
 
 def remaining(before: TenantDelta, after: TenantDelta, settings: PurgeSettings) -> tuple[int, int]:

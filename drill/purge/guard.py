@@ -1,11 +1,14 @@
 """When a plan must not be carried out: a wrong FAISS side looks just like a very wrong target."""
 
+from collections.abc import Sequence
+
 from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
 
 MIN_SOURCE_SHARE = 0.95
 """FAISS must hold this share of the documents it held when it was last trusted (VECTORS.md section 5)."""
 TENANT_HARD_STOP = 0.5
 """No setting allows more than this share of one tenant to be deleted..."""
+MOSTLY = 0.5
 TENANT_FLOOR = 10
 """...unless it is no more than this many documents."""
 
@@ -17,6 +20,7 @@ def guard(delta: Delta, settings: PurgeSettings, purged: int = 0, first: Delta |
     """
     for tenant in delta.tenants:
         _check_source(tenant, settings.last_accepted.get(tenant.tenant, 0))
+        _check_ids(tenant)
         _check_hard_stop(tenant)
     if first is not None:
         for tenant, earlier in zip(delta.tenants, first.tenants, strict=True):
@@ -27,6 +31,7 @@ def guard(delta: Delta, settings: PurgeSettings, purged: int = 0, first: Delta |
         raise PurgeRefused(
             f"{doomed} of the target's {total} documents differ ({doomed / max(total, 1):.1%}), allowed are "
             f"{settings.max_fraction:.1%}; look into it, then raise [purge] max_fraction and run again"
+            f"{_by_hash(delta.tenants)}"
         )
 
 
@@ -48,4 +53,39 @@ def _check_hard_stop(tenant: TenantDelta) -> None:
         raise PurgeRefused(
             f"{tenant.doomed} of the {tenant.target_count} documents of tenant {tenant.tenant!r} on the target differ; "
             f"more than {TENANT_HARD_STOP:.0%} of a tenant is never deleted, rebuild it on the target instead"
+            f"{_by_hash((tenant,))}"
         )
+
+
+def _check_ids(tenant: TenantDelta) -> None:
+    """Refuse where it is not certain which document an id means."""
+    doubts, where = tenant.doubts, f"tenant {tenant.tenant!r}"
+    twice = {"in FAISS": doubts.twice_in_faiss, "on the target": doubts.twice_on_target}
+    for side, count in twice.items():
+        if tenant.doomed and count:
+            raise PurgeRefused(
+                f'{count} documents of {where} {side} have the id of another one there (also 7 and "7"): which one is '
+                "meant cannot be told, expected every id once, remove what is old, then run again"
+            )
+    if doubts.alike:
+        raise PurgeRefused(
+            f"{doubts.alike} ids of {where} that are only on the target differ from ids only in FAISS by case, Unicode "
+            "form, blanks, leading zeros or dashes alone; expected the same spelling, correct it on one side"
+        )
+    if tenant.orphans and tenant.orphans == tenant.target_count and tenant.primary_count == tenant.missing:
+        raise PurgeRefused(
+            f"no id of {where} is on both sides ({tenant.primary_count} documents in FAISS, {tenant.target_count} on "
+            "the target); expected some, check [target] id_column or id_field, and what the service takes for an id"
+        )
+
+
+def _by_hash(tenants: Sequence[TenantDelta]) -> str:
+    """Say of a plan that would delete most of what is on both sides what else may be the reason."""
+    stale = sum(tenant.stale for tenant in tenants)
+    both = sum(tenant.target_count - tenant.orphans for tenant in tenants)
+    if not stale or stale < MOSTLY * both:
+        return ""
+    return (
+        f"; {stale} of the {both} documents on both sides differ by their hash alone: if it is of another kind or of "
+        'another text, set hash_column (or hash_field) to "" and the text is hashed here'
+    )

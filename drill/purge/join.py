@@ -28,15 +28,17 @@ side has its id's hash and its content's. One that agrees is at most looked at f
 """
 JOIN = """
 COPY (
-    SELECT DISTINCT coalesce(t.id, p.id) AS id,
-           CASE WHEN p.id IS NULL THEN 'orphan' WHEN t.id IS NULL THEN 'missing' ELSE 'stale' END AS kind,
-           coalesce(t.hash, '') AS hash_target
-    FROM (FROM read_parquet(?) s WHERE hash(s.id) IN (FROM suspect)) p
-    FULL OUTER JOIN (FROM read_parquet(?) s WHERE hash(s.id) IN (FROM suspect)) t ON p.id = t.id
-    WHERE p.id IS NULL OR t.id IS NULL OR p.hash <> t.hash
+    WITH p AS (FROM read_parquet($1) s WHERE hash(s.id) IN (FROM suspect)),
+         t AS (FROM read_parquet($2) s WHERE hash(s.id) IN (FROM suspect))
+    SELECT DISTINCT t.id, CASE WHEN t.id IN (SELECT id FROM p) THEN 'stale' ELSE 'orphan' END AS kind,
+           t.hash AS hash_target
+    FROM t ANTI JOIN p ON t.id = p.id AND t.hash = p.hash
+    UNION ALL
+    SELECT DISTINCT p.id, 'missing', '' FROM p ANTI JOIN t ON p.id = t.id
     ORDER BY 1, 3
 ) TO '{delta}' (FORMAT parquet, COMPRESSION zstd)
 """
+"""An id may stand on a side more than once: what agrees with one of the other side's is not stale."""
 MERGE = "COPY (FROM read_parquet(?) ORDER BY 1, 3) TO '{delta}' (FORMAT parquet, COMPRESSION zstd)"
 ROWS = "SELECT count(*) FROM read_parquet(?) s {where}"
 

@@ -65,6 +65,21 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubts:
+    """Why a comparison says less than it seems to (``drill.purge.doubts``), in documents."""
+
+    twice_in_faiss: int = 0
+    """Documents there whose id another one has, too."""
+    twice_on_target: int = 0
+    alike: int = 0
+    """Orphans whose id is that of a missing document but for how it is written."""
+    unjudged: int = 0
+    """On both sides, with hashes that cannot be compared: whether the content is the same is not known."""
+    hashes: str = ""
+    """What is wrong with the target's hashes; empty if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantDelta:
     """Where one tenant's target differs from its FAISS snapshot, in documents.
 
@@ -79,12 +94,11 @@ class TenantDelta:
     orphans: int
     stale: int
     missing: int
-    unhashed: int
-    """Of ``stale`` and ``orphans``: documents without a content hash on the target."""
     version: str
     """The primary's fingerprint when its inventory was begun."""
     drift: Drift | None = None
     """``None``: not looked at."""
+    doubts: Doubts = Doubts()
 
     @property
     def doomed(self) -> int:
@@ -120,6 +134,11 @@ class Delta:
     def doomed(self) -> int:
         """Documents to delete."""
         return self.orphans + self.stale
+
+    @property
+    def unjudged(self) -> int:
+        """Documents on both sides whose content could not be compared."""
+        return sum(tenant.doubts.unjudged for tenant in self.tenants)
 
     @property
     def target_documents(self) -> int:
@@ -167,6 +186,8 @@ class PurgeReport:
     per_tenant: tuple[TenantDelta, ...] = ()
     unscoped: Mapping[str, int] = field(default_factory=dict)
     duration_s: float = 0.0
+    unjudged: int = 0
+    """On both sides, and not known to agree: then no status proves that no divergence is left."""
 
     @property
     def deferred(self) -> bool:

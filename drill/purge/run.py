@@ -40,6 +40,7 @@ from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
 from drill.purge.budget import Budget
 from drill.purge.compare import agreeing, compare, remaining
+from drill.purge.doubts import ByText, unjudged_in_words
 from drill.purge.guard import guard
 from drill.purge.model import (
     Delta,
@@ -68,6 +69,7 @@ class _Course:
     last: Delta | None = None
     left: int | None = None
     written: int = 0
+    lost: int = 0
 
     @property
     def changed_since(self) -> int:
@@ -85,7 +87,8 @@ def _anything(delta: Delta) -> None:
 class Purge:
     """One purge. ``work_dir`` is the drill's own directory; the quarantine becomes its subdirectory ``quarantine``.
 
-    ``earlier``: quarantines of killed purges of the same target, whose pending parts are settled first.
+    ``earlier``: quarantines of killed purges of the same target, whose pending parts are settled first. ``by_text``
+    opens the target so that texts are hashed here, to look into hashes that differ.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Purge:
         events: EventLog,
         progress: Callable[[str], None] = silent,
         earlier: Sequence[Path] = (),
+        by_text: ByText | None = None,
     ) -> None:
         self._primary = primary
         self._target_factory = target_factory
@@ -105,6 +109,7 @@ class Purge:
         self._events = events
         self._progress = progress
         self._earlier = earlier
+        self._by_text = by_text
         self._scratch: Path | None = None
         self.quarantine = work_dir / "quarantine"
 
@@ -186,10 +191,12 @@ class Purge:
             if plan is None or not plan.doomed or (number and not self._may_go_on(plan, course)):
                 return
             self._events.event("purge_plan", round=number + 1, documents=plan.doomed, digest=plan.digest)
+            before = course.tally.purged
             work.carry_out(plan)
             self._progress("purge: comparing again")
             course.last = self._compare(target, budget)
             self._classify(course, plan, course.last)
+            course.lost += max(0, plan.target_documents - (course.tally.purged - before) - course.last.target_documents)
 
     def _may_go_on(self, plan: Delta, course: _Course) -> bool:
         """Whether the next round keeps within the guard; if not, its documents stay and are reported."""
@@ -211,12 +218,18 @@ class Purge:
                 f"{course.written} documents that differ were written to the target meanwhile; expected none with "
                 f"dual-write off, find the writer, then run again ({done})"
             )
+        if course.lost:
+            return PurgeStatus.INCOMPLETE, (
+                f"{course.lost} more documents are gone from the target than were deleted, and are in no quarantine; "
+                f"expected every other document to stay, find out what else deletes there, then run again ({done})"
+            )
         if course.left:
             return PurgeStatus.INCOMPLETE, (
                 f"{course.left} documents are on the target still or again; expected none, run again ({done})"
             )
         since = f"; FAISS changed {course.changed_since} more since" if course.changed_since else ""
-        return PurgeStatus.PURGED, f"{done}; compared again, no divergence from the snapshot is left{since}"
+        unjudged = unjudged_in_words(course.last.tenants) if course.last else ""
+        return PurgeStatus.PURGED, f"{done}; compared again, no divergence from the snapshot is left{since}{unjudged}"
 
     def _stopped(self, why: str, course: _Course) -> str:
         planned = f" of {course.first.doomed}" if course.first is not None else ""
@@ -247,7 +260,7 @@ class Purge:
             self.close()
             self._scratch = Path(tempfile.mkdtemp(prefix=INVENTORY, dir=self._work_dir))
         folder = Path(tempfile.mkdtemp(prefix="round-", dir=self._scratch))
-        return compare(self._primary, target, self.settings, folder, budget, self._progress)
+        return compare(self._primary, target, self.settings, folder, budget, self._progress, self._by_text)
 
     def _describe(self, target: Target, course: _Course) -> None:
         """Write the manifest; the parts are whole without it, so nothing that goes wrong here matters to the purge."""
@@ -273,6 +286,7 @@ class Purge:
             per_tenant=plan.tenants if plan else (),
             unscoped=plan.unscoped if plan else {},
             duration_s=budget.spent_s,
+            unjudged=course.last.unjudged if course.last else 0,
         )
 
 
@@ -295,4 +309,4 @@ def _nothing(plan: Delta, settled: int) -> str:
     compared = f"{plan.target_documents} documents on the target, none of them differs from FAISS"
     missing = f", {plan.missing} are missing there" if plan.missing else ""
     finished = f"; {settled} were deleted by an earlier run" if settled else ""
-    return f"{PurgeStatus.NOTHING_TO_PURGE}: {compared}{missing}{finished}"
+    return f"{PurgeStatus.NOTHING_TO_PURGE}: {compared}{missing}{finished}{unjudged_in_words(plan.tenants)}"

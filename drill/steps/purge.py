@@ -67,10 +67,13 @@ def new_purge(drill: Drill) -> "Purge":
         drill.events,
         drill.tick,
         earlier,
+        drill.open_target_by_text,
     )
 
 
 def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
+    from drill.purge.doubts import unjudged_in_words
+
     try:
         delta = purge.plan()
         missing = _missing_rights(drill)
@@ -89,7 +92,9 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     if missing:
         return outcome, seen.judged(Verdict.FAIL, f"{counts}: --apply could not purge: {'; '.join(missing)}")
     plan = f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge"
-    return outcome, seen.judged(Verdict.PASS, _joined(plan, _drifted(delta.tenants)))
+    plan += unjudged_in_words(delta.tenants)
+    verdict = Verdict.INCONCLUSIVE if delta.unjudged else Verdict.PASS
+    return outcome, seen.judged(verdict, _joined(plan, _drifted(delta.tenants)))
 
 
 def _refusal(purge: "Purge", delta: "Delta") -> str:
@@ -123,6 +128,8 @@ def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
     counts.purged, counts.deferred = report.purged, report.deferred
     outcome, verdict = _verdict(report)
+    if report.unjudged and verdict is Verdict.PASS:
+        verdict = Verdict.INCONCLUSIVE
     moved = _moved(drill, report)
     if moved and outcome is Outcome.REFUSED:
         counts.deferred = True

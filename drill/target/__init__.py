@@ -1,8 +1,9 @@
 """Targets by kind."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from drill.config import Target as TargetConfig
 from drill.errors import CannotMeasure, UsageError
@@ -10,7 +11,7 @@ from drill.secret import Secret
 from drill.target.base import Pair, Row, Target, TargetSettings
 from drill.target.settings import KINDS, PgvectorKeys
 
-__all__ = ["KINDS", "Pair", "Row", "Target", "TargetSettings", "open_target"]
+__all__ = ["KINDS", "Pair", "Row", "Target", "TargetSettings", "hashed_here", "open_target"]
 
 OPENERS = {
     "qdrant": ("drill.target.qdrant", "open_qdrant"),
@@ -41,6 +42,12 @@ def open_target(
         return PgvectorTarget(settings if isinstance(settings, TargetSettings) else _with_dsn(settings, env))
     module, name = OPENERS[settings.kind]
     return cast("Target", getattr(import_module(module), name)(settings, env, tenants))
+
+
+def hashed_here(settings: TargetConfig) -> TargetConfig:
+    """Return ``settings`` of the same target that hash its texts here, whatever hash it holds."""
+    changes: dict[str, Any] = {"hash_column" if isinstance(settings, PgvectorKeys) else "hash_field": ""}
+    return replace(settings, **changes)
 
 
 def _with_dsn(keys: PgvectorKeys, env: Mapping[str, str | None]) -> TargetSettings:

@@ -35,7 +35,7 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "content": lambda world: world.write({"d3": "another text"}),
     "orphan": lambda world: world.write({"late": "x"}),
     "swapped": lambda world: world.write({"d3": "text of 4", "d4": "text of 3"}),
-    "no hash": lambda world: world.execute("UPDATE {} SET content_hash = NULL WHERE id = 'd3'"),
+    "no hash": lambda world: world.execute("UPDATE {} SET content_hash = NULL, text = 'x' WHERE id = 'd3'"),
     "one for another": lambda world: world.execute("UPDATE {} SET id = 'd3 ' WHERE id = 'd3'"),
     "missing": lambda world: world.execute("DELETE FROM {} WHERE id = 'd39'"),
 }

@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from drill.errors import TargetUnavailable
-from drill.primary import faiss_dir
-from drill.primary.docs_file import SMALL_FILE
 from drill.purge import PurgeStatus
 from drill.purge import quarantine as quarantine_module
 from drill.purge.budget import Budget
@@ -101,23 +99,6 @@ def test_a_damaged_index_cannot_be_compared(world: World, monkeypatch: pytest.Mo
     report = world.purge().run()
     assert (report.status, report.orphans, report.purged) == (PurgeStatus.COULD_NOT_COMPARE, None, 0)
     assert "209 documents but 210 vectors" in report.reason
-
-
-def test_an_id_used_twice_in_a_large_file_is_found_by_the_comparison(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise the good one of the two could be taken for stale."""
-    monkeypatch.setattr("drill.primary.docs_file.SMALL_FILE", 0)
-    monkeypatch.setattr(faiss_dir, "SMALL_FILE", 0)
-    folder = world.faiss(documents(range(20)))
-    world.write(documents(range(20)))
-    listed = json.loads((folder / "docs.json").read_text())
-    listed[0] = {"id": "d1", "text": "another text"}
-    (folder / "docs.json").write_text(json.dumps(listed))
-    assert (folder / "docs.json").stat().st_size < SMALL_FILE
-    report = world.purge().run()
-    assert (report.status, len(world.ids())) == (PurgeStatus.COULD_NOT_COMPARE, 20), report
-    assert "an id twice" in report.reason
 
 
 @contextmanager

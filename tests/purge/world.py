@@ -201,7 +201,14 @@ class World:
         **changes: Any,
     ) -> Purge:
         settings = PurgeSettings(**{"tenants": ("a",), "max_fraction": 0.5, "batch": 5, **changes})
-        return Purge(self.primary, target or self.target, settings, work_dir or self.root / "drill", log or self.log)
+        return Purge(
+            self.primary,
+            target or self.target,
+            settings,
+            work_dir or self.root / "drill",
+            log or self.log,
+            by_text=lambda: self.target(hash_column=""),
+        )
 
     def meddling(self, method: str, nth: int, action: Callable[[], None]) -> Callable[[], Any]:
         return lambda: Meddling(self.target(), method, nth, action)
