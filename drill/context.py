@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from drill.metrics.prometheus import PrometheusClient
     from drill.metrics.scrape import ScrapeSource
     from drill.probe import Prober, ProbeResult
+    from drill.proof.environ import Environ
     from drill.reopen.ladder import Ladder
     from drill.service import RetrievalService
     from drill.standstill import Heartbeat
@@ -86,6 +87,8 @@ class Drill:
     """When the flags were on disk (monotonic)."""
     reload_began: float | None = None
     """When the service was first made to take the flags (monotonic): until then it ran as before."""
+    environs: dict[tuple[str, float | None], "Environ"] = field(default_factory=dict)
+    """What the environment of each local process says of the flags, by instance and start of the process."""
     swept: dict[str, set[str]] = field(default_factory=dict)
     """Tenant -> ids of canaries that an earlier drill had left in FAISS, and this one has removed."""
     rolled_back: bool = False

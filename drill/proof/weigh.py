@@ -8,6 +8,7 @@ from drill.checks.silence import short
 from drill.context import Drill
 from drill.observation import Window
 from drill.proof import spoken
+from drill.proof.environ import Environ, environs
 from drill.proof.flags import Flag
 from drill.proof.ranks import Rank, weakest
 from drill.record import Evidence, Scalar
@@ -37,13 +38,17 @@ def weigh(
     if against:
         reason = f"{', '.join(against)} says itself that {flag.key} is not {flag.rolled_back}; {evidence.reason}"
         return evidence.judged(Verdict.FAIL, reason)
-    ranks = _ranks(drill, window, flag, effect, said)
+    around = environs(drill, window)
+    ranks = _ranks(drill, window, effect, _words(said, around, flag))
     rank = weakest(list(ranks.values()))
-    problems = dict.fromkeys((*remarks, *(one.problem for one in said.values() if one.problem)))
+    problems = dict.fromkeys(
+        (*remarks, *(one.problem for one in said.values() if one.problem), *_shadowed(around, flag, effect))
+    )
     detail: dict[str, Scalar] = {
         **evidence.detail,
         **{f"proof {short(url)}": found.words for url, found in ranks.items()},
         **{f"remark {number}": text for number, text in enumerate(problems, 1)},
+        **{f"environment {number}": one.note for number, one in enumerate(around.values(), 1) if one.note},
     }
     if evidence.verdict is not Verdict.PASS:
         return replace(evidence, detail=detail)
@@ -54,14 +59,28 @@ def weigh(
     return replace(evidence, verdict=Verdict.INCONCLUSIVE, reason=reason, detail=detail, proof=str(rank))
 
 
-def _ranks(
-    drill: Drill, window: Window, flag: Flag, effect: Collection[str], said: Mapping[str, spoken.Spoken]
-) -> dict[str, Rank]:
+def _words(said: Mapping[str, spoken.Spoken], around: Mapping[str, Environ], flag: Flag) -> frozenset[str]:
+    """Return the instances that say, by word or by their environment, that the flag is rolled back."""
+    by_word = {url for url, one in said.items() if one.rolled_back.get(flag)}
+    return frozenset(by_word | {url for url, one in around.items() if one.rolled_back.get(flag)})
+
+
+def _shadowed(around: Mapping[str, Environ], flag: Flag, effect: Collection[str]) -> list[str]:
+    """Name the instances whose environment has another value of the flag: it wins over the file in most services."""
+    told = []
+    for url, one in around.items():
+        if one.rolled_back.get(flag) is False:
+            decides = "what the service does says otherwise, and decides" if url in effect else "in most it wins"
+            told.append(f"the environment of {one.note} holds another {flag.key} than the file: {decides}")
+    return told
+
+
+def _ranks(drill: Drill, window: Window, effect: Collection[str], said: Collection[str]) -> dict[str, Rank]:
     """Rank every instance. One that is seen to disobey another flag is not taken at its word for this one."""
     liars = by_url(drill, window, disobeyed(drill, window), every=False)
     ranks = {}
     for url in drill.service.instances:
-        word = url in said and said[url].rolled_back.get(flag) and url not in liars
+        word = url in said and url not in liars
         ranks[url] = Rank.EFFECT if url in effect else Rank.PROCESS if word else Rank.RESTART
     return ranks
 
