@@ -65,9 +65,11 @@ class Comeback:
         return len(self._back) == len(self.drill.service.instances)
 
     @property
-    def restarted(self) -> bool:
-        """Whether every instance is seen to run as a new process."""
-        return bool(self._new_since) and all(self._state(name) == "new" for name in self.drill.service.instances)
+    def proven(self) -> bool:
+        """Whether every instance is back, and seen to run as a new process or to obey; a doubt is no proof."""
+        names = self.drill.service.instances
+        new = self.expects_restart and all(self._state(name) == "new" for name in names)
+        return len(self._back) == len(names) and (new or self._obeyed)
 
     @property
     def late(self) -> list[str]:
@@ -97,9 +99,13 @@ class Comeback:
         """Whether an instance is seen to have taken the env file, or nobody can tell and nothing speaks against it."""
         if not self.expects_restart:
             return True
-        obeyed = self._effect is Verdict.PASS and self.forces_faiss
         state = self._state(name)
-        return state == "new" or obeyed or (state == "unknown" and self._effect not in (None, Verdict.FAIL))
+        return state == "new" or self._obeyed or (state == "unknown" and self._effect not in (None, Verdict.FAIL))
+
+    @property
+    def _obeyed(self) -> bool:
+        """Whether the traffic shows that every instance serves from FAISS, and did not before."""
+        return self._effect is Verdict.PASS and self.forces_faiss
 
     def _state(self, name: str) -> str:
         """Return whether a ``new`` or the ``old`` process answers, none any more (``gone``), or ``unknown``."""

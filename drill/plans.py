@@ -77,10 +77,22 @@ def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
         raise UsageError("--plan: no such plan; a dry-run makes one and prints its id")
     try:
         plan = Plan(**json.loads(path.read_text("ascii")))
-        datetime.fromisoformat(plan.created)
-    except (OSError, ValueError, TypeError, AttributeError):
-        raise UsageError(f"--plan {plan_id}: the plan is damaged; make a new one with a dry-run") from None
+        whole = _is_whole(plan)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise UsageError(f"--plan {plan_id}: the plan is damaged; make a new one with a dry-run")
     return plan
+
+
+def _is_whole(plan: Plan) -> bool:
+    """Whether every part is of its kind: a plan is a file that anybody may have edited. Raises `ValueError` or so."""
+    texts = [plan.id, plan.env_file, plan.env_digest.encode("ascii").decode(), *plan.instances]
+    texts += [*plan.changes, *plan.changes.values()]
+    counts = [] if plan.delta is None else [*plan.delta.values()]
+    zoned = datetime.fromisoformat(plan.created).tzinfo is not None
+    bytes.fromhex(plan.salt)
+    return zoned and all(isinstance(one, str) for one in texts) and all(type(one) is int for one in counts)
 
 
 def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence[str], ttl_s: float) -> None:

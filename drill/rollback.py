@@ -35,6 +35,8 @@ PROOF_S = 5.0
 SETTLE_S = 3.0
 """How long a restarted instance may take from being healthy to serving its metrics."""
 SETTLE_POLL_S = 0.2
+FAILED_S = 5.0
+"""How long it is looked whether a service takes the flags although its reload command has failed."""
 RESTARTS = 3
 """So often a service that restarts again and again is watched from its restart on."""
 REREAD_S = 1.5
@@ -167,9 +169,10 @@ class Rollback:
         return self._drill.service.not_healthy(back.broken) if back.broken else ""
 
     def _failed(self, back: Comeback, failed: str) -> str:
-        """Return a command's failure as the problem, unless every instance restarted and is well all the same."""
-        if back.look() and back.restarted:
-            self.note = f"{failed}, though every instance restarted"
+        """Return a command's failure as the problem, unless every instance takes the flags and is well all the same."""
+        back.wait(time.monotonic() + FAILED_S)
+        if back.proven:
+            self.note = f"{failed}, though every instance took the env file"
             return ""
         return failed
 

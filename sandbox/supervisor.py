@@ -222,7 +222,8 @@ class Supervisor:
 
     def _await_incident(self) -> None:
         if self._monitoring:
-            self._monitoring.wait_ready()
+            if all(self._faults_of(instance).awaited() for instance in self._instances):
+                self._monitoring.wait_ready()
             self._monitoring.wait_firing(INCIDENT_ALERT, self._loaded)
 
     def _status(self) -> dict[str, object]:

@@ -180,6 +180,8 @@ def service(drill: Drill) -> Evidence:
             problems.append(f"{short(health.instance)}{settings.health_path}: {_sickness(drill, health)}")
     if problems:
         problems[-1] += ": expected healthy instances; check [service] base_url and instances"
+        if not drill.apply and not drill.plan.unchanged:
+            problems[-1] += "; --apply goes on all the same, and judges them after the rollback"
     looked = endpoints.look(drill, [name for name in drill.service.instances if name not in sick])
     problems += dict.fromkeys(looked.problems.values())
     value = len(drill.service.instances) - len(sick | looked.problems.keys())

@@ -125,7 +125,8 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would(tmp_path: Path, server
     assert (outcome, evidence.verdict) == (Outcome.WOULD_CHANGE, Verdict.PASS)
     assert "dry-run: nothing was written" in evidence.reason
     assert text_of(drill) == MIGRATING
-    assert server.asked == []
+    assert not (tmp_path / "taken").exists(), "a dry-run reloads nothing"
+    assert server.starts == 1
 
 
 def test_a_file_that_is_rolled_back_already_is_not_written_but_judged(tmp_path: Path, server: Restarting) -> None:

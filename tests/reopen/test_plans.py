@@ -80,6 +80,32 @@ def test_a_damaged_plan_is_one_clear_line(tmp_path: Path, text: str) -> None:
         load_plan(tmp_path, "x")
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"created": "2025-10-21T14:50:00"},
+        {"created": 5},
+        {"salt": "no hex"},
+        {"env_digest": "\u00e9"},
+        {"env_digest": None},
+        {"changes": ["RETRIEVAL_BACKEND"]},
+        {"changes": {"RETRIEVAL_BACKEND": 1}},
+        {"instances": 5},
+        {"instances": [5, "http://a:1"]},
+        {"delta": {"orphans": "3"}},
+        {"delta": [3]},
+    ],
+    ids=str,
+)
+def test_a_part_of_another_kind_is_damage_before_anything_is_written(tmp_path: Path, part: dict[str, object]) -> None:
+    """Also a date without a zone, which could not be compared with now."""
+    made = plan({"orphans": 3, "stale": 2, "missing": 1})
+    path = save_plan(tmp_path, made)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **part}))
+    with pytest.raises(UsageError, match="damaged"):
+        load_plan(tmp_path, made.id)
+
+
 @pytest.mark.parametrize("name", ["absent", "../x", "", "a/b"])
 def test_a_plan_that_is_not_there_is_one_clear_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no such plan"):
