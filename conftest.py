@@ -1,23 +1,10 @@
 """Session hooks only: one drill, one journal line, one report, one exit code."""
 
 import sys
+import warnings
 from collections.abc import Generator, Iterable
 
 import pytest
-
-REPEATERS = frozenset(
-    {
-        "xdist",
-        "pytest_rerunfailures",
-        "flaky",
-        "pytest_repeat",
-        "pytest_retry",
-        "pytest_forked",
-        "pytest_parallel",
-        "pytest_flakefinder",
-    }
-)
-"""Packages of plugins that would run a step twice, in another process, or write several journal lines."""
 
 LOOKING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 """Options with which pytest collects tests and runs none."""
@@ -28,13 +15,15 @@ TRACEBACKS = {"auto": "no", "long": "short"}
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a command line that contradicts itself or the order of a drill, and bring in the rows of the runbook."""
-    from fixtures import rows
+    from fixtures import command_line, rows
 
     option = config.option
     if option.apply and option.dry_run:
         raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
-    if option.env_file or option.sandbox:
-        _refuse_repeaters(config)
+    if command_line.is_drill(option):
+        command_line.check_options(option)  # again: ``-p no:fixtures.options`` leaves out who has done so before
+        command_line.check_plugins(config)
+        _ignore_warnings(config)
         option.no_header = True
         option.tbstyle = TRACEBACKS.get(option.tbstyle, option.tbstyle)
         # Local variables hold the env file: what a crash shows are places and messages, whatever was asked for.
@@ -46,15 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(rows, rows.__name__)
 
 
-def _refuse_repeaters(config: pytest.Config) -> None:
-    for _, plugin in config.pluginmanager.list_name_plugin():
-        package = str(getattr(plugin, "__name__", "")).partition(".")[0]
-        if package in REPEATERS:
-            raise pytest.UsageError(f"a drill runs once and in one process: leave out the plugin {package}")
-    if config.getoption("stepwise", default=False):
-        raise pytest.UsageError("--stepwise stops at the first failure: a drill runs whole, leave it out")
-    if not config.pluginmanager.hasplugin("pytest_order"):
-        raise pytest.UsageError("a drill runs in order: leave out -p no:pytest_order")
+def _ignore_warnings(config: pytest.Config) -> None:
+    """Let no warning of anybody's, made an error by whatever option or variable, end a drill."""
+    config.known_args_namespace.pythonwarnings = []
+    config.addinivalue_line("filterwarnings", "ignore")
+    warnings.simplefilter("ignore")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

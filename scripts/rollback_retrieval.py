@@ -15,10 +15,14 @@ def main(arguments: list[str]) -> int:
     if not {"--apply", "--dry-run"} & set(arguments):
         print("rollback_retrieval.py: say --dry-run or --apply", file=sys.stderr)
         return 4
-    import pytest
-
     own = [str(ROOT / "drill_tests"), f"--rootdir={ROOT}", f"--config-file={ROOT / 'pyproject.toml'}"]
-    return int(pytest.main([*own, *arguments]))
+    try:
+        import pytest
+
+        return int(pytest.main([*own, *arguments]))
+    except Exception as error:  # noqa: BLE001 - Python would exit with 1, which says that something was measured and is bad
+        print(f"rollback_retrieval.py: pytest could not be started ({type(error).__name__}: {error})", file=sys.stderr)
+        return 3
 
 
 if __name__ == "__main__":
