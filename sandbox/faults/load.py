@@ -2,10 +2,15 @@
 
 import asyncio
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from sandbox.faults.hooks import Hooks
+from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import fault
+from sandbox.faults.turned_away import DRILL, too_many
 from sandbox.service.errors import RetrievalError
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 ERRORS_BEGIN_AFTER_S = 9.0
 
@@ -62,6 +67,22 @@ class SlowTail(Hooks):
         self._count += 1
         if self._count % 10 == 0:
             await asyncio.sleep(0.8)
+
+
+@fault
+class UsersAreLimited(Hooks):
+    """Every third request of users is answered 429, and none of the drill, which has a key of its own."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._count = 0
+
+    def edge(self, asked: Asked) -> "Response | None":
+        """Turn users away when it is time."""
+        if asked.method != "POST" or asked.headers.get("user-agent", "").startswith(DRILL):
+            return None
+        self._count += 1
+        return too_many(asked, 1.0) if self._count % 3 == 0 else None
 
 
 @fault

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sandbox.faults.expected.model import Expected
+from sandbox.faults.expected.model import OPEN, Expected
 
 GREEN = "success"
 
@@ -14,6 +14,15 @@ def _well(why: str) -> Expected:
 def _tells(why: str, **rows: str) -> Expected:
     return Expected({}, why, result=GREEN, tells=rows)
 
+
+LIMITED = "the service limits the drill (HTTP 429"
+BY_PROBES = ("slo.latency", "slo.errors", "post.primary_latency")
+BY_REQUESTS = (
+    *("preflight.service", "preflight.metrics", "disable_dual_write", "disable_shadow_read", "force_faiss"),
+    *("purge_delta", "smoke.search", "smoke.embed", "smoke.chat", "post.endpoints", "post.target_errors"),
+    *("post.circuit_open", "post.shadow_silent", "post.backend"),
+)
+TURNED_AWAY = "what was not answered proves nothing, and nothing bad was seen"
 
 STATED: dict[str, Expected] = {
     "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
@@ -41,5 +50,24 @@ STATED: dict[str, Expected] = {
         tells={"preflight.service": "as before the rollback"},
         mixes=False,
     ),
+    "rate_limited": Expected(
+        dict.fromkeys(BY_PROBES, OPEN),
+        "too few probes are let through; none of those that were not is a failure",
+        also=dict.fromkeys(BY_REQUESTS, TURNED_AWAY),
+        result="inconclusive",
+        says=(LIMITED, "[probe] rate"),
+        mixes=False,
+    ),
+    "shared_rate_limit": Expected(
+        dict.fromkeys(BY_PROBES, OPEN),
+        "probes are fewer, so that users are not turned away; what few probes prove is not proven",
+        also=dict.fromkeys(BY_REQUESTS, TURNED_AWAY),
+        result="inconclusive",
+        says=("[probe] rate",),
+        mixes=False,
+    ),
+    "rate_limit_headers": _well("a limit that nobody comes near changes nothing"),
+    "snapshots_take_the_processor": _well("what slows searches now and then does not last"),
+    "slow_under_load": _well("the drill's own load stays even, so latency does"),
 }
 """Oddity -> what must be shown, as of a fault: nothing red, or rows that are inconclusive with ``says``."""

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter as Counts
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ AGREEMENT = Histogram("retrieval_shadow_agreement_at_5", "-", ["backend", "sampl
 NDCG = Histogram("retrieval_shadow_ndcg_at_10", "-", ["backend", "sample"], registry=REGISTRY)
 SHADOW_LATENCY = Histogram("retrieval_shadow_latency_seconds", "-", ["backend", "sample"], registry=REGISTRY)
 SHADOW_DROPPED = Counter("retrieval_shadow_dropped_total", "-", ["reason"], registry=REGISTRY)
+
+
+ASKED: Counts[str] = Counts()
+"""Requests by the name that the client gives itself."""
 
 
 class Flags:
@@ -56,7 +61,16 @@ def serve(env_file: Path, docs: list[dict[str, Any]], poll_s: float) -> None:  #
             self.end_headers()
             self.wfile.write(body)
 
+        def parse_request(self) -> bool:
+            """Count who asks, whatever it is."""
+            whole = super().parse_request()
+            if whole:
+                ASKED[self.headers.get("User-Agent", "")] += 1
+            return whole
+
         def do_GET(self) -> None:
+            if self.path == "/asked":
+                return self.answer(json.dumps(ASKED).encode())
             if self.path == "/metrics":
                 return self.answer(generate_latest(REGISTRY), "text/plain; version=0.0.4")
             if self.path == "/debug/config":

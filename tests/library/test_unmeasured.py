@@ -171,5 +171,7 @@ def test_a_service_that_limits_every_request_is_unproven_and_never_red(tmp_path:
 
 def test_a_limiter_that_was_seen_is_the_reason_also_without_one_429(drill: Drill) -> None:
     with_probes(drill, probes(40))
+    drill.limiter.note(A, Told(200, None, 100_000.0, 60.0, 100_000.0))
+    assert "left to users" not in latency(drill, served(QUICK, count=40)).reason, "plenty remains"
     drill.limiter.note(A, Told(200, None, 100.0, 60.0, 1000.0))
     assert "left to users" in latency(drill, served(QUICK, count=40)).reason

@@ -257,6 +257,10 @@ ROLLBACK: dict[str, Expected] = {
     "latency_drift": _red(
         "latency grows inside the window", "post.primary_latency", also={"slo.latency": "it may grow past the SLO"}
     ),
+    "users_are_limited": replace(
+        _red("users are answered 429, which the drill did not cause", "slo.errors"),
+        says=("requests of users were answered 429",),
+    ),
     # metrics
     "metrics_html": _unscraped("a page in HTML is no metrics", "preflight.metrics", "force_faiss").on(1),
     "metrics_missing": _uncounted("families that are not there are no zero", "preflight.metrics", "force_faiss").on(1),

@@ -1,0 +1,82 @@
+"""What a drill sends, as the service counts it, and a drill that is stopped in the middle."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+
+from sandbox.stack import Stack
+from tests.drill.harness import QUICK, ROOT, Desk
+from tests.drill.test_foreign_service import foreign
+
+__all__ = ["foreign"]
+
+STOPPED_S = 5.0
+"""Longer than what is tolerated, and a tenth of the observation."""
+ENDS_S = 240
+ENDED = {0, 10}
+"""A drill that has gone through, though this service may not show all of it."""
+
+
+def asked(desk: Desk) -> int:
+    """Return how many requests the service has met that named the drill."""
+    port = re.findall(r"127\.0\.0\.1:(\d+)", (desk.env_file.parent / "drill.toml").read_text())[0]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/asked") as answer:
+        return int(json.load(answer).get("rollback-drill", 0))
+
+
+def test_a_drill_sends_what_it_says_and_no_more_than_it_announced(foreign: Desk) -> None:
+    """By the service's own count: a dry-run sends little and no probe, --apply what its report says."""
+    before = 0
+    for options in ((), ("--apply",)):
+        ran = foreign.drill(*options, "--purge", "off")
+        assert ran.code in ENDED, ran
+        announced = int(re.findall(r"this drill sends at most (\d+) requests to the service", ran.output)[0])
+        sent, of = re.findall(r"(\d+) of (\d+) announced", ran.reports[-1].read_text())[0]
+        met = asked(foreign) - before
+        assert (met, announced) == (int(sent), int(of))
+        assert met <= announced
+        before += met
+        assert ("no continuous probe" in ran.output) is not bool(options)
+    assert before > 0
+
+
+def test_a_dry_run_sends_a_small_part_of_what_a_drill_sends(foreign: Desk) -> None:
+    assert foreign.drill("--purge", "off").code in ENDED
+    rehearsed = asked(foreign)
+    assert foreign.drill("--apply", "--purge", "off").code in ENDED
+    assert 0 < rehearsed < (asked(foreign) - rehearsed) / 3
+
+
+def observing(desk: Desk) -> bool:
+    """Whether the running drill has come to the observation."""
+    return any('"smoke.chat"' in one.read_text() for one in desk.artifacts.glob("drills/*/events.ndjson"))
+
+
+def test_a_drill_that_is_stopped_for_a_while_blames_nobody(stack: Stack, desk: Desk) -> None:
+    """SIGSTOP in the observation: its own standstill is named, and is no failure of the service."""
+    command = desk.command("--apply", "--purge", "off")
+    environ = [f"{name}={value}" for name, value in QUICK.items()]
+    drill = subprocess.Popen(["env", *environ, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + ENDS_S
+        while not observing(desk):
+            assert drill.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        drill.send_signal(signal.SIGSTOP)
+        time.sleep(STOPPED_S)
+        drill.send_signal(signal.SIGCONT)
+        output, _ = drill.communicate(timeout=ENDS_S)
+    finally:
+        drill.kill()
+    (entry,) = desk.journal()
+    verdicts = {row["id"]: row["verdict"] for row in (*entry["steps"], *entry["checks"])}
+    assert "fail" not in verdicts.values(), output
+    assert verdicts["slo.errors"] == "inconclusive", output
+    assert "the drill itself stood still for" in output
+    assert drill.returncode == 10
+    assert "seconds that the drill itself stood still" in desk.found_reports()[-1].read_text()
+    assert stack.status().faults, "the incident went on"
