@@ -1,10 +1,11 @@
 """What is wrong with the values of a configuration, in words that do not quote what may be a secret."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from drill.addresses import endpoint, same
 from drill.config import Config, Service, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
@@ -40,6 +41,8 @@ def check(config: Config) -> None:
     service = config.service
     _check_service(service)
     _check_canary(config)
+    if config.metrics.prometheus_url:
+        _check_scraped(service.instances)
     _check_ranges(config)
     _check_window(config.window.opens, config.window.closes)
     if config.primary.kind not in PRIMARY_KINDS:
@@ -77,8 +80,9 @@ def _check_service(service: Service) -> None:
     _check_flags(service.flags)
     if service.on_boot_failure not in {"restore", "leave"}:
         raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
-    if not service.tenants or len(set(service.urls)) != len(service.urls):
-        raise UsageError("[service] tenants must not be empty and instances must not repeat")
+    if not service.tenants:
+        raise UsageError("[service] tenants: seen none, expected at least one")
+    _check_instances(service.instances)
 
 
 def _check_canary(config: Config) -> None:
@@ -146,6 +150,27 @@ def _check_ranges(config: Config) -> None:
     for name, value, low, high in bounds:
         if not low <= value <= high:
             raise UsageError(f"{name}: seen {value}, expected {low:g} to {high:g}")
+
+
+def _check_instances(instances: Sequence[str]) -> None:
+    if (pair := same(instances, paths=True)) is not None:
+        first, second = (number + 1 for number in pair)
+        raise UsageError(
+            f"[service] instances: number {first} and number {second} are one address, written in two ways or twice: "
+            "one proof would count as two; name each instance once"
+        )
+
+
+def _check_scraped(instances: Sequence[str]) -> None:
+    """Check that Prometheus, which knows what it scrapes by host and port, can tell the instances apart."""
+    if (pair := same(instances, paths=False)) is not None:
+        first, second = pair
+        host, port = endpoint(instances[first])
+        raise UsageError(
+            f"[service] instances: number {first + 1} and number {second + 1} share {host}:{port}, and Prometheus "
+            "calls its targets by host and port: what it scrapes there proves one of them; give each instance a host "
+            "or a port of its own, or leave [metrics] prometheus_url out, so that each one's own page is read"
+        )
 
 
 def _check_url(name: str, url: str) -> None:

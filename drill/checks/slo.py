@@ -7,13 +7,17 @@ from drill.checks.limited_users import users_limited
 from drill.checks.silence import doubts
 from drill.checks.unmeasured import stood_still, too_few, why_few
 from drill.context import Drill
-from drill.metrics.histogram import Buckets, latency_buckets
+from drill.metrics.histogram import Buckets, latency_buckets, without_buckets
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, rate_bounds
 from drill.verdict import Verdict, worst
 
 LATENCY = "retrieval_latency_seconds"
+NATIVE = (
+    f"{LATENCY} counts without buckets, as a native histogram does: its quantiles are not judged, let Prometheus "
+    "scrape the classic buckets as well"
+)
 MIN_OBSERVED = 0.9
 """Observations per request of the same window below which a histogram has lost requests (METRICS.md, number 35)."""
 
@@ -35,6 +39,8 @@ def latency(drill: Drill, window: Window) -> Evidence:
         parts.append(_judge_probes(name, probes, q, limit))
         parts.append(_judge_histogram(name, buckets, q, limit, detail))
     parts.append(_lost(window, buckets))
+    if without_buckets(window.deltas.values(), LATENCY):
+        parts.append((Verdict.INCONCLUSIVE, NATIVE))
     parts.append(doubts(window, (LATENCY,)))
     parts.append(stood_still(drill, window))
     final = worst(part[0] for part in parts)

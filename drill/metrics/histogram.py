@@ -49,3 +49,14 @@ def latency_buckets(deltas: Iterable[Delta], name: str, **labels: str) -> Bucket
         return None
     bounds = tuple(sorted(total))
     return Buckets(bounds, tuple(total[bound] for bound in bounds)) if math.isinf(bounds[-1]) else None
+
+
+def without_buckets(deltas: Iterable[Delta], name: str) -> bool:
+    """Whether ``name`` counts on some instance and shows no bucket but the last one: as a native histogram does."""
+    return any(
+        delta.growth(f"{name}_count") > 0
+        and not any(
+            dict(labels).get("le", "+Inf") != "+Inf" for _, labels in delta.after.by_name.get(f"{name}_bucket", ())
+        )
+        for delta in deltas
+    )

@@ -108,7 +108,7 @@ class PrometheusClient:
         expr = f"{selector}[{math.ceil(1000 * span_s) + 1}ms]"
 
         def ask() -> list[Series]:
-            return [_series(item) for item in self._api[0].custom_query(expr, params=params)]
+            return [one for item in self._api[0].custom_query(expr, params=params) for one in _series(item)]
 
         return _understood(ask)
 
@@ -228,9 +228,20 @@ def _sample(item: Any) -> Sample:
     return Sample({str(key): str(text) for key, text in item["metric"].items()}, float(timestamp), float(value))
 
 
-def _series(item: Any) -> Series:
+def _series(item: Any) -> list[Series]:
+    """Return the series of floats in ``item``, and those that a native histogram stands for: its count and its sum.
+
+    A native histogram is one series under the name of its family, and has no values; its buckets are not read.
+    """
     labels = {str(key): str(text) for key, text in item["metric"].items()}
-    return Series(labels, [(float(at), float(value)) for at, value in item.get("values", ())])
+    found = [Series(labels, [(float(at), float(value)) for at, value in item.get("values", ())])]
+    if native := item.get("histograms", ()):
+        name = labels.get("__name__", "")
+        found += [
+            Series({**labels, "__name__": f"{name}_{part}"}, [(float(at), float(one[part])) for at, one in native])
+            for part in ("count", "sum")
+        ]
+    return [series for series in found if series.samples]
 
 
 def _rule(rule: Any, group: Any) -> AlertRule:

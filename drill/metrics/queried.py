@@ -8,19 +8,20 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
 from typing import ClassVar
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import Names, family
+from drill.metrics.look import doubt, look
+from drill.metrics.names import Names
 from drill.metrics.pages import Families, Kept, Page, Pages, without_vanished
 from drill.metrics.prometheus import PrometheusClient, Sample
 from drill.metrics.scrapes import LOOK_BACK_S, ScrapeLog, Scrapes
 from drill.metrics.selection import Selection
-from drill.metrics.snapshot import START_TIME, History, Key, Samples, Snapshot
+from drill.metrics.snapshot import START_TIME, History, Key, Samples
 from drill.metrics.targets import Targets, locate
 from drill.observation import Between, Reading, SnapshotSource
 from drill.record import Scalar
@@ -37,7 +38,6 @@ MIN_SCRAPED = 0.5
 REMEMBERED = 12
 """Scrapes that are looked at for families that have gone: Prometheus describes them for ten more."""
 COUNTED = ("_total", "_count")
-OURS = ("retrieval_", "http_requests", START_TIME)
 
 
 @dataclass
@@ -52,6 +52,8 @@ class PrometheusSource:
     """The instances' own ``/metrics``: to see what Prometheus was told to drop."""
     tick: Callable[[str], None] = lambda _text: None
     waits: ClassVar[bool] = True
+    _unseen: set[str] = field(default_factory=set, init=False)
+    """Instances whose own pages cannot be read from here."""
 
     @cached_property
     def _pages(self) -> Pages:
@@ -68,7 +70,7 @@ class PrometheusSource:
         try:
             targets, now = self._locate(instances)
             scrapes = self._log.after_now(targets) if wait else self._log.newest(targets)
-            (reading,) = self._readings(targets, scrapes, 1, math.nan if wait else now)
+            (reading,) = self._readings(targets, scrapes, 1, math.nan if wait else now, look_at=wait)
             return replace(reading, began=began if wait else self._log.known_since(scrapes))
         except CannotMeasure as problem:
             return _unread(instances, began, problem)
@@ -78,7 +80,7 @@ class PrometheusSource:
         began = time.monotonic()
         try:
             targets, now = self._locate(instances)
-            readings = self._readings(targets, self._log.newest(targets), REMEMBERED, now)
+            readings = self._readings(targets, self._log.newest(targets), REMEMBERED, now, look_at=True)
         except CannotMeasure as problem:
             return [_unread(instances, began, problem)]
         *earlier, last = readings
@@ -113,8 +115,8 @@ class PrometheusSource:
             before, after = first.snapshots[name], last.snapshots[name]
             mine = {key: _inside(seen, before.taken, after.taken) for key, seen in kept.get(label, {}).items()}
             history[name] = _history(mine, before.start_time)
-            if doubt := self._thin(label, mine, after.taken - before.taken):
-                doubts[name] = doubt
+            if thin := self._thin(label, mine, after.taken - before.taken):
+                doubts[name] = thin
         return Between(history, doubts=doubts, query=query)
 
     def _locate(self, instances: Sequence[str]) -> tuple[Targets, float]:
@@ -139,20 +141,36 @@ class PrometheusSource:
         gone = [series.labels for series in found if _stopped(series.samples, now)]
         return [sample for sample in up if sample.labels not in gone]
 
-    def _readings(self, targets: Targets, scrapes: Scrapes, count: int, now: float) -> list[Reading]:
-        """Read every instance as each of the last ``count`` scrapes saw it; what is stale at ``now`` is not read."""
+    def _readings(self, targets: Targets, scrapes: Scrapes, count: int, now: float, *, look_at: bool) -> list[Reading]:
+        """Read every instance as each of the last ``count`` scrapes saw it; what is stale at ``now`` is not read.
+
+        With ``look_at`` the instances' own pages are looked at too, for what the last scrape does not show.
+        """
         known = Targets({name: label for name, label in targets.labels.items() if scrapes[name]})
         back = min(count, *(len(scrapes[name]) for name in known.labels)) if known.labels else 1
         stored, families = self._pages.stored(known, scrapes, back) if known.labels else ({}, {})
-        last = self._at(targets, scrapes, stored, families, now)
+        last = self._looked_at(self._at(targets, scrapes, stored, families, now), always=look_at)
         cut = ({name: seen[: len(seen) - skip] for name, seen in scrapes.items()} for skip in range(1, back))
-        return [last, *(self._at(targets, earlier, stored, families, math.nan) for earlier in cut)][::-1]
+        earlier = [self._at(targets, one, stored, families, math.nan)[0] for one in cut]
+        return [last, *earlier][::-1]
 
-    def _at(self, targets: Targets, scrapes: Scrapes, stored: Kept, families: Families, now: float) -> Reading:
+    def _looked_at(self, read: tuple[Reading, Mapping[str, Page]], *, always: bool) -> Reading:
+        """Add what the pages themselves show; one that could not be read is not tried again in vain."""
+        from drill.service import each
+
+        reading, pages = read
+        names = [name for name, page in pages.items() if page.dropped > 0 or (always and name not in self._unseen)]
+        found = dict(zip(names, each(lambda name: look(self.direct, name), names), strict=True))
+        self._unseen |= {name for name, seen in found.items() if type(seen) is CannotMeasure}
+        doubts = {name: text for name, seen in found.items() if (text := doubt(pages[name], seen))}
+        return replace(reading, doubts=doubts)
+
+    def _at(
+        self, targets: Targets, scrapes: Scrapes, stored: Kept, families: Families, now: float
+    ) -> tuple[Reading, Mapping[str, Page]]:
         began = time.monotonic()
         unread = dict(targets.missing)
-        snapshots: dict[str, Snapshot] = {}
-        doubts: dict[str, str] = {}
+        pages: dict[str, Page] = {}
         for name, label in targets.labels.items():
             if problem := self._unfit(label, scrapes[name], now):
                 unread[name] = problem
@@ -161,10 +179,10 @@ class PrometheusSource:
             if page.problem:
                 unread[name] = page.problem
                 continue
-            snapshots[name] = page.snapshot
-            if page.dropped > 0 and (doubt := self._missing(name, page)):
-                doubts[name] = doubt
-        return Reading(began, time.monotonic(), snapshots, unread, doubts, self._facts(targets, scrapes, now))
+            pages[name] = page
+        snapshots = {name: page.snapshot for name, page in pages.items()}
+        facts = self._facts(targets, scrapes, now)
+        return Reading(began, time.monotonic(), snapshots, unread, facts=facts), pages
 
     def _unfit(self, label: str, seen: Samples, now: float) -> str:
         if not seen:
@@ -182,19 +200,6 @@ class PrometheusSource:
             facts["age of the newest sample s"] = round(max(ages), 3) if ages else None
             facts["Prometheus' clock minus this machine's s"] = round(now - time.time(), 1)
         return facts
-
-    def _missing(self, name: str, page: Page) -> str:
-        """Say which series that are judged Prometheus was told to drop, by a look at the page itself."""
-        label = page.snapshot.instance
-        drops = f"Prometheus drops {page.dropped:g} samples of each scrape of {label} (metric_relabel_configs)"
-        try:
-            direct = self.direct.snapshot(name)
-        except CannotMeasure:
-            return f"{drops}, and its page could not be read to see which"
-        ours = {sample for sample, _ in direct.samples if sample.startswith(OURS)}
-        lost = ours - {sample for sample, _ in page.snapshot.samples}
-        families = sorted({family(sample) for sample in lost})
-        return f"{drops}, among them {', '.join(families)}" if lost else ""
 
     def _thin(self, label: str, mine: Mapping[Key, Samples], seconds: float) -> str:
         """Say why a window has too few scrapes to be judged by."""

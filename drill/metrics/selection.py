@@ -19,7 +19,7 @@ class Selection:
         named = "".join(f"|{name}(?:_total|_bucket|_count|_sum)?" for name in own)
         self._all = f"{SERVED}|{START_TIME}|{SCRAPED}|{KEPT}{named}"
         counted = "".join(f"|{name}(?:_total|_count)" for name in own)
-        self._counters = f"retrieval_.+_(?:total|count)|http_requests_total|{START_TIME}|up{counted}{_plain(own)}"
+        self._counters = f"{SERVED}|{START_TIME}|up{counted}{_plain(own)}"
 
     def up(self, targets: str = "") -> str:
         """Select ``up`` of the targets."""
@@ -30,8 +30,11 @@ class Selection:
         return self._braces(f"__name__=~{quoted(self._all)}", '__name__!~".+_created"', targets)
 
     def counters(self, targets: str) -> str:
-        """Select what is judged sample by sample: counters, the start of the process, and whether it was scraped."""
-        return self._braces(f"__name__=~{quoted(self._counters)}", targets)
+        """Select what is judged sample by sample: counters, the start of the process, and whether it was scraped.
+
+        A native histogram counts under the plain name of its family, so only what says the same again is left out.
+        """
+        return self._braces(f"__name__=~{quoted(self._counters)}", '__name__!~".+_(?:bucket|sum|created)"', targets)
 
     def alive(self, targets: str) -> str:
         """Select what every scrape of a living process holds."""

@@ -1,7 +1,9 @@
 """One reading of one instance's metrics, and what moved between two readings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Labels = frozenset[tuple[str, str]]
 Key = tuple[str, Labels]
@@ -11,7 +13,15 @@ Samples = Sequence[tuple[float, float]]
 """Raw samples of one series, oldest first: (seconds by the source's clock, value)."""
 
 
-@dataclass(frozen=True, slots=True)
+def by_name(keys: Iterable[Key]) -> Mapping[str, Sequence[Key]]:
+    """Return the series of every sample name."""
+    found: dict[str, list[Key]] = {}
+    for key in keys:
+        found.setdefault(key[0], []).append(key)
+    return found
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """All samples of one instance at one moment.
 
@@ -25,10 +35,15 @@ class Snapshot:
     families: Mapping[str, str]
     samples: Mapping[Key, float]
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Key]]:
+        """The series of every sample name."""
+        return by_name(self.samples)
+
     @property
     def start_time(self) -> float | None:
         """The start time that the process reports; only ever compared with itself, it may be a second early."""
-        return next((value for (name, _), value in self.samples.items() if name == START_TIME), None)
+        return next((self.samples[key] for key in self.by_name.get(START_TIME, ())), None)
 
     def has(self, family: str) -> bool:
         """Whether the family is registered, with or without samples."""
@@ -37,16 +52,16 @@ class Snapshot:
     def select(self, name: str, **labels: str) -> Iterator[tuple[Mapping[str, str], float]]:
         """Yield labels and value of every sample called ``name`` whose labels hold ``labels``."""
         wanted = frozenset(labels.items())
-        for (sample, have), value in self.samples.items():
-            if sample == name and wanted <= have:
-                yield dict(have), value
+        for key in self.by_name.get(name, ()):
+            if wanted <= key[1]:
+                yield dict(key[1]), self.samples[key]
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of the selected samples; 0 if there are none (ask `has` whether that is a true zero)."""
         return sum(value for _, value in self.select(name, **labels))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
     """What a source has kept of one instance between two snapshots, the later one included."""
 
@@ -54,6 +69,11 @@ class History:
     """Counters; also those that are gone by the end."""
     reborn_at: Sequence[float] = ()
     """Times of the scrapes that first saw another process."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Key]]:
+        """The series of every sample name."""
+        return by_name(self.samples)
 
 
 NOTHING = History()
@@ -83,18 +103,19 @@ class Delta:
         A series born in between counts from zero; after a restart, or where a value fell, the whole new value counts
         (METRICS.md, A1 numbers 1, 4 and 5).
         """
+        restarted = self.restarted
         for key in self._keys(name):
             if key in self.between.samples:
                 base = self.before.samples.get(key, 0.0)
                 yield dict(key[1]), counter_delta(base, self.between.samples[key], self.between.reborn_at)
             else:
                 value = self.after.samples[key]
-                base = 0.0 if self.restarted else self.before.samples.get(key, 0.0)
+                base = 0.0 if restarted else self.before.samples.get(key, 0.0)
                 yield dict(key[1]), value if value < base else value - base
 
     def _keys(self, name: str) -> Iterator[Key]:
-        gone = (key for key in self.between.samples if key not in self.after.samples)
-        return (key for key in (*self.after.samples, *gone) if key[0] == name)
+        yield from self.after.by_name.get(name, ())
+        yield from (key for key in self.between.by_name.get(name, ()) if key not in self.after.samples)
 
     def growth(self, name: str, **labels: str) -> float:
         """Return the growth of the counters called ``name`` with these labels, summed."""
@@ -107,9 +128,8 @@ class Delta:
         Histograms and summaries count by ``_count``; ``_bucket`` and ``_sum`` say the same again, ``_created`` is a
         time and gauges do not count (METRICS.md, A1 number 17).
         """
-        keys = (*self.after.samples, *self.between.samples)
-        names = {name for name, _ in keys if name.startswith(prefix)}
-        for name in sorted(names):
+        names = {*self.after.by_name, *self.between.by_name}
+        for name in sorted(name for name in names if name.startswith(prefix)):
             if name.endswith(("_total", "_count")):
                 yield name, sum(value for _, value in self.moved(name))
 
@@ -124,11 +144,11 @@ def counter_delta(base: float, samples: Samples, reborn_at: Sequence[float] = ()
     Where the value fell, or the first scrape of another process is seen, the whole new value has grown since.
     """
     grown, earlier = 0.0, base
-    born = list(reborn_at)
+    born = deque(reborn_at)
     for at, value in samples:
         reborn = bool(born) and born[0] <= at
         while born and born[0] <= at:
-            born.pop(0)
+            born.popleft()
         grown += value if reborn or value < earlier else value - earlier
         earlier = value
     return grown

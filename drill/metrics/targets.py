@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from drill.addresses import endpoint
 from drill.metrics.matchers import quoted
 from drill.metrics.prometheus import Sample
 
@@ -39,7 +41,7 @@ def locate(instances: Sequence[str], up: Iterable[Sample], selector: str) -> Tar
     jobs: dict[str, list[str]] = {}
     for sample in up:
         jobs.setdefault(sample.labels.get("instance", ""), []).append(sample.labels.get("job", ""))
-    by_url = {url: label for url in instances for label in jobs if label.lower() == address(url).lower()}
+    by_url = _by_address(instances, jobs)
     if not by_url and selector and len(jobs) == len(instances):
         by_url = {label: label for label in jobs}
     twice = {name: label for name, label in by_url.items() if len(jobs[label]) > 1}
@@ -50,6 +52,17 @@ def locate(instances: Sequence[str], up: Iterable[Sample], selector: str) -> Tar
     elif set(by_url) <= set(instances):
         missing |= {url: _not_scraped(url, selector) for url in instances if url not in by_url}
     return Targets(found, missing)
+
+
+def _by_address(instances: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
+    """Return the label of every instance that is called by its own host and port, however either writes them."""
+    known: dict[tuple[str, int], str] = {}
+    for label in labels:
+        with suppress(ValueError):
+            known[endpoint(f"//{label}")] = label
+    exact = {label.lower(): label for label in labels}
+    found = {url: exact.get(address(url).lower()) or known.get(endpoint(url)) for url in instances}
+    return {url: label for url, label in found.items() if label}
 
 
 def _twice(label: str, jobs: Iterable[str]) -> str:

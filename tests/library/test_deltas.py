@@ -1,5 +1,7 @@
 """Growth of a counter from raw samples: births, restarts seen and hidden, values that fall."""
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,3 +86,17 @@ def test_series_that_no_history_is_kept_of_are_subtracted_at_the_ends() -> None:
 def test_a_process_that_goes_on_is_not_restarted() -> None:
     assert not delta({}, {}, {}).restarted
     assert Delta(snapshot(A), Snapshot(A, 1.0, {}, {(START_TIME, frozenset()): 2000.0})).restarted
+
+
+def test_the_time_for_what_moved_grows_no_faster_than_the_page() -> None:
+    """Ten times the series cost about ten times the time, not a hundred times."""
+
+    def cost(series: int) -> float:
+        samples = {f"retrieval_shadow_{n % 20}_total{{n={n}}}": float(n) for n in range(series)}
+        before, after = (snapshot(A, samples, taken=at) for at in (1.0, 2.0))
+        began = time.process_time()
+        assert sum(value for _, value in Delta(before, after).counters("retrieval_")) == 0
+        return time.process_time() - began
+
+    small, large = (min(cost(series) for _ in range(3)) for series in (1_000, 10_000))
+    assert large < 40 * small + 0.02

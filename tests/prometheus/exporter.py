@@ -33,6 +33,8 @@ class Exporter(ScriptedService):
         self.started = 1_700_000_000.0
         self.behind_s: float | None = None
         """The page's own times lie so far in the past; ``None``: it has none."""
+        self.extra: tuple[str, ...] = ()
+        """Lines that stand at the end of the page as they are."""
         self.answering = threading.Event()
         self.answering.set()
         self.script["GET", "/metrics"] = lambda _body: self._page()
@@ -74,7 +76,7 @@ class Exporter(ScriptedService):
             lines.append(f"# TYPE {name.removesuffix('_total') if self.openmetrics else name} {kind}")
             mine = (key for key in values if _family(key) == name.removesuffix("_total"))
             lines += [f"{key} {values[key]}{stamp}" for key in mine]
-        return "\n".join([*lines, *(["# EOF"] if self.openmetrics else []), ""])
+        return "\n".join([*lines, *self.extra, *(["# EOF"] if self.openmetrics else []), ""])
 
 
 def _family(series: str) -> str:
@@ -84,7 +86,7 @@ def _family(series: str) -> str:
 
 
 @contextmanager
-def scraping(folder: Path, jobs: Sequence[Mapping[str, object]], *, ready: int) -> Iterator[str]:
+def scraping(folder: Path, jobs: Sequence[Mapping[str, object]], *options: str, ready: int) -> Iterator[str]:
     """Run Prometheus with these scrape configurations until ``ready`` targets are up, and yield its URL."""
     assert BINARY is not None
     port = free_port()
@@ -97,6 +99,7 @@ def scraping(folder: Path, jobs: Sequence[Mapping[str, object]], *, ready: int) 
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=error",
+            *options,
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -78,6 +78,31 @@ def test_a_vector_is_labels_time_and_value(server: Scripted, client: PrometheusC
     assert server.asked == [("GET", "/api/v1/query?query=up&time=12.346")]
 
 
+def test_a_native_histogram_is_read_as_its_count_and_its_sum(server: Scripted, client: PrometheusClient) -> None:
+    """It has no values of its own; a series that has both forms gives both."""
+    native = {"count": "7", "sum": "0.5", "buckets": [[0, "0.1", "0.2", "7"]]}
+    labels = {"__name__": "retrieval_shadow_latency_seconds", "job": "a"}
+    result = [{"metric": labels, "values": [[1.0, "3"]], "histograms": [[2.0, native]]}]
+    answer(server, as_json({"status": "success", "data": {"resultType": "matrix", "result": result}}))
+    read = {series.labels["__name__"]: list(series.samples) for series in client.raw("x", 10)}
+    assert read == {
+        "retrieval_shadow_latency_seconds": [(1.0, 3.0)],
+        "retrieval_shadow_latency_seconds_count": [(2.0, 7.0)],
+        "retrieval_shadow_latency_seconds_sum": [(2.0, 0.5)],
+    }
+
+
+@pytest.mark.parametrize("native", [{}, {"count": "x", "sum": "1"}, {"sum": "1"}, None])
+def test_a_native_histogram_without_a_count_is_not_understood(
+    server: Scripted, client: PrometheusClient, native: object
+) -> None:
+    """What says nothing of its count is no silence."""
+    result = [{"metric": {"__name__": "a"}, "histograms": [[2.0, native]]}]
+    answer(server, as_json({"status": "success", "data": {"resultType": "matrix", "result": result}}))
+    with pytest.raises(CannotMeasure, match="unknown form"):
+        client.raw("x", 10)
+
+
 def test_the_token_is_sent_and_netrc_and_proxies_of_the_environment_are_not_taken(
     server: Scripted, client: PrometheusClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,8 +23,24 @@ from tests.prometheus.server import BINARY
 pytestmark = pytest.mark.skipif(
     BINARY is None, reason="prometheus is not installed (Debian: apt-get install prometheus)"
 )
-NAMES = ("a", "b", "dropping", "unrelated", "own_times", "seldom", "twice", "pod_1", "pod_2", "down")
+NAMES = (
+    "a",
+    "b",
+    "dropping",
+    "unrelated",
+    "own_times",
+    "seldom",
+    "twice",
+    "pod_1",
+    "pod_2",
+    "down",
+    "repeated",
+    "merged",
+    "labels",
+)
+SECOND_SHADOW = 'retrieval_shadow_dropped_total{reason="timeout",pid="%d"} %d'
 DROP = [{"source_labels": ["__name__"], "regex": "retrieval_shadow_.+", "action": "drop"}]
+NO_PID = [{"regex": "pid", "action": "labeldrop"}]
 DROP_OTHERS = [{"source_labels": ["__name__"], "regex": "unwanted_.+", "action": "drop"}]
 POD = [{"source_labels": ["__address__"], "regex": ".*:(.+)", "target_label": "instance", "replacement": "pod-$1"}]
 
@@ -51,6 +67,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         found["own_times"].behind_s = 90.0
         found["down"].values["broken"] = 1
         found["unrelated"].values["unwanted_total"] = 1
+        found["repeated"].values[SHADOW] = 3
+        for name in ("merged", "labels"):
+            found[name].extra = (SECOND_SHADOW % (1, 3), 'retrieval_errors_total{pid="1",instance="x"} 0')
+        found["merged"].extra += (SECOND_SHADOW % (2, 0),)
         jobs = [
             job("pair", found["a"], found["b"]),
             job("dropping", found["dropping"], metric_relabel_configs=DROP),
@@ -61,6 +81,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             job("twice_2", found["twice"]),
             job("pods", found["pod_1"], found["pod_2"], relabel_configs=POD),
             job("down", found["down"]),
+            job("repeated", found["repeated"]),
+            *(job(name, found[name], metric_relabel_configs=NO_PID) for name in ("merged", "labels")),
         ]
         yield World(stack.enter_context(scraping(tmp_path_factory.mktemp("world"), jobs, ready=len(NAMES))), found)
 
@@ -92,6 +114,44 @@ def observed(drill: Drill, *exporters: Exporter, served: int = 20, seconds: floa
 
 def doubt(window: Window) -> tuple[Verdict, str]:
     return doubts(window, ("retrieval_shadow_dropped_total",))
+
+
+def test_a_series_that_stands_twice_is_seen_on_the_page_where_prometheus_keeps_one_value(
+    world: World, tmp_path: Path, drills: list[Drill]
+) -> None:
+    """Prometheus keeps the first value and says nothing; the page itself shows the second one."""
+    exporter = world.exporters["repeated"]
+    drill = world.drill(tmp_path, 'job="repeated"', "repeated")
+    drills.append(drill)
+    exporter.extra = ()
+    assert preflight.metrics(drill).verdict is Verdict.PASS
+    exporter.extra = (f"{SHADOW} 9",)
+    window = observed(drill, exporter)
+    assert [value for _, value in window.last.snapshots[exporter.url].select("retrieval_shadow_dropped_total")] == [3]
+    verdict, reason = doubt(window)
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "Prometheus keeps one of two values" in reason
+    assert f"{SHADOW} stands here again, with another value (3 and 9)" in reason
+
+
+def test_series_that_prometheus_has_made_one_by_leaving_a_label_away_prove_no_silence(
+    world: World, tmp_path: Path, drills: list[Drill]
+) -> None:
+    """Two workers' series without their pid are one series with one of two values."""
+    drill = world.drill(tmp_path, 'job="merged"', "merged")
+    drills.append(drill)
+    evidence = preflight.metrics(drill)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "several series of retrieval_shadow_dropped_total become one" in evidence.reason
+
+
+def test_a_label_that_prometheus_leaves_away_does_no_harm_where_nothing_becomes_one(
+    world: World, tmp_path: Path, drills: list[Drill]
+) -> None:
+    """One series is one series, with or without its pid."""
+    drill = world.drill(tmp_path, 'job="labels"', "labels")
+    drills.append(drill)
+    assert preflight.metrics(drill).verdict is Verdict.PASS
 
 
 def test_preflight_shows_series_age_interval_and_instances(world: World, tmp_path: Path, drills: list[Drill]) -> None:

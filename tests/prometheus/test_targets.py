@@ -33,6 +33,19 @@ def test_instances_are_found_by_host_and_port_among_other_targets() -> None:
     assert found.matcher() == r'instance=~"10\\.0\\.0\\.11:8000|10\\.0\\.0\\.12:8000"'
 
 
+@pytest.mark.parametrize("label", ["LOCALHOST:8000", "localhost.:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_an_instance_is_found_however_its_address_is_written(label: str) -> None:
+    """Prometheus and the configuration need not spell a host alike."""
+    found = locate(["http://localhost:8000"], up((label, "r"), ("not an address", "r"), ("host:port", "r")), "")
+    assert found.labels == {"http://localhost:8000": label}
+
+
+def test_an_instance_is_found_by_its_own_spelling_first() -> None:
+    """Where two targets are one address, the one that is called as configured is meant."""
+    found = locate(["http://localhost:8000"], up(("localhost:8000", "r"), ("127.0.0.1:8000", "r")), "")
+    assert found.labels == {"http://localhost:8000": "localhost:8000"}
+
+
 def test_an_instance_that_is_not_scraped_is_named_and_spoils_no_other() -> None:
     found = locate([A, B], up(("10.0.0.11:8000", "r")), SELECTOR)
     assert list(found.labels) == [A]
