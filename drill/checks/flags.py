@@ -1,12 +1,13 @@
 """What the traffic shows of each flag, per instance: the proof of steps 1, 3 and 4."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from drill.checks.silence import judge_silence, short
 from drill.context import Drill
 from drill.metrics.snapshot import Delta
 from drill.observation import Window
+from drill.proof.flags import Flag
 from drill.record import Evidence
 from drill.verdict import Verdict
 
@@ -63,16 +64,17 @@ def _other_backends(delta: Delta) -> Mapping[str, float]:
     }
 
 
-def disobeyed(drill: Drill, window: Window) -> frozenset[str]:
-    """Return the instances that are seen to disobey any of the three flags."""
+def disobeyed(drill: Drill, window: Window, off: Collection[Flag] = tuple(Flag)) -> frozenset[str]:
+    """Return the instances that are seen to disobey any of the flags that are ``off``, as after the rollback."""
+    moved: dict[Flag, Callable[[Delta], Mapping[str, float]]] = {
+        Flag.DUAL_WRITE: lambda delta: _dual_writes(drill, window, delta),
+        Flag.SHADOW_READ: _shadow_reads,
+        Flag.BACKEND: _other_backends,
+    }
     return frozenset(
         name
         for name, delta in window.since_boot.items()
-        if any(
-            not value <= 0
-            for moved in (_dual_writes(drill, window, delta), _shadow_reads(delta), _other_backends(delta))
-            for value in moved.values()
-        )
+        if any(not value <= 0 for flag in off for value in moved[flag](delta).values())
     )
 
 

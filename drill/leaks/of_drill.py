@@ -27,6 +27,7 @@ def searched(config: Config, env: Mapping[str, str | None], record: DrillRecord)
     """
     shown = [*_strings(config), *FLAGS.values(), *record.changes.values(), record.env_file, record.operator]
     shown += [value for key, value in env.items() if key in FLAGS and value]
+    shown += [value for rung in record.rungs for value in rung.changes.values()]
     secret, other = ({name: _read(name, env) for name in _named(config, of)} for of in (True, False))
     return secrets_of({**env, **other}, shown, {name: value for name, value in secret.items() if value})
 

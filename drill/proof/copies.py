@@ -13,6 +13,8 @@ class Copy(StrEnum):
     """The target has the document as it was before the write."""
     REACHED = "reached"
     """The write went to the target."""
+    OTHERWISE = "otherwise"
+    """The document has come to the target since, with another content: an older or a newer one."""
     SUSPECT = "suspect"
     """The target has the document, and nothing tells since when."""
     SILENT = "silent"
@@ -45,7 +47,9 @@ def judge_copy(known: Known, *, new: bool, written: str, was: str | None, now: s
     if not known.listed:
         return _unlisted(known, new=new, arrived=arrived)
     if was is None:
-        return Copy.REACHED if new or arrived or not known.comparable else Copy.SUSPECT
+        if arrived or not known.comparable:
+            return Copy.REACHED
+        return Copy.OTHERWISE if new else Copy.SUSPECT
     if now != was:
         return Copy.REACHED if arrived or not known.comparable else Copy.SUSPECT
     return Copy.SILENT if arrived or not known.comparable or not now else Copy.UNTOUCHED

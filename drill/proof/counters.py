@@ -21,8 +21,9 @@ def shadow_counters_speak(drill: Drill, window: Window) -> frozenset[str]:
     A service that counts no shadow reads at all is silent, whatever the flag. So one of these must hold:
 
     - they were seen to move: in the process before the reload, in this one, or in an earlier drill of the same env;
-    - every family has a sample, so that its number is known and not only its name, and nothing shows that it stands
-      still while shadow-read is on: a process on which it was on, and which served ``min_requests``, counted some.
+    - those of another instance were, or every family has a sample, so that its number is known and not only its name.
+      That is not enough where the process before the reload served ``min_requests`` with shadow-read on and counted
+      none: it never counts.
     """
     if _seen_earlier(drill):
         return frozenset(window.deltas)
@@ -37,6 +38,8 @@ def _speaks(drill: Drill, window: Window, name: str) -> bool:
     was_on = any(change.key == Flag.SHADOW_READ.key for change in drill.plan.changes)
     if was_on and any(one.total(REQUESTS) >= drill.config.slo.min_requests for one in old):
         return False
+    if any(_shadow_reads(one) for one in before.values()):
+        return True
     return all(_has_sample(window.last.snapshots[name], family) for family in SHADOW)
 
 

@@ -38,6 +38,11 @@ class LookUp:
         return sum(copy in kinds for copy in self.copies.values())
 
     @property
+    def reached(self) -> int:
+        """Return how many documents have come to the target since, whatever their content."""
+        return self.count(Copy.REACHED, Copy.OTHERWISE)
+
+    @property
     def not_written(self) -> frozenset[Place]:
         """Documents of which it is proven that they were not written to the target."""
         return frozenset(place for place, copy in self.copies.items() if copy in {Copy.ABSENT, Copy.UNTOUCHED})
@@ -46,7 +51,7 @@ class LookUp:
 def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> LookUp:
     """Look up ``fresh`` (tenant -> id -> hash in FAISS) on the target. Raises CannotMeasure.
 
-    A call that does not find its controls counts for nothing: it would not have found the others either.
+    What a call does not find counts for nothing where it does not find its controls either.
     """
     copies: dict[Place, Copy] = {}
     controls, problems = 0, list[str]()
@@ -64,6 +69,7 @@ def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> Loo
                 continue
             copies |= found[0]
             controls += found[1]
+            problems += filter(None, found[2:])
     return LookUp(copies, controls, tuple(dict.fromkeys(problems)))
 
 
@@ -74,20 +80,32 @@ def _chunks(fresh: Mapping[str, Inventory]) -> Iterator[tuple[str, Inventory]]:
             yield tenant, {name: items[name] for name in names[at : at + CHUNK]}
 
 
-def _call(target: Target, tenant: str, items: Inventory, stores: Stores) -> tuple[dict[Place, Copy], int]:
-    """Look up one chunk; return what became of it and how many controls were found. Raises CannotMeasure."""
+def _call(target: Target, tenant: str, items: Inventory, stores: Stores) -> tuple[dict[Place, Copy], int, str]:
+    """Look up one chunk; return what became of it, how many controls were found, and why a part counts for nothing.
+
+    What is found is there. What is not found counts only beside controls that are. Raises CannotMeasure.
+    """
     controls = stores.both.get(tenant, {}).keys() - items.keys()
-    if not controls:
-        none = f"{tenant}: no document is known to be on both sides"
-        raise CannotMeasure(f"{none}, so that a look-up which finds none proves nothing")
     now = dict(target.present(tenant, [*items, *controls]))
-    found = len(controls & now.keys())
-    if found < LEAST_FOUND * len(controls):
-        seen = f"{found} of {len(controls)} documents that are known to be on the target were found there"
-        raise CannotMeasure(f"{tenant}: {seen}: the look-up proves nothing")
     known, before, was = stores.known(tenant), stores.faiss.get(tenant, {}), stores.target.get(tenant, {})
     copies = {
         (tenant, name): judge_copy(known, new=name not in before, written=digest, was=was.get(name), now=now.get(name))
         for name, digest in items.items()
     }
-    return copies, found
+    found = len(controls & now.keys())
+    problem = _uncontrolled(tenant, len(controls), found)
+    there: dict[Place, Copy] = {place: copy for place, copy in copies.items() if copy is not Copy.ABSENT}
+    if problem and len(there) < len(copies):
+        return there, found, problem
+    return copies, found, ""
+
+
+def _uncontrolled(tenant: str, controls: int, found: int) -> str:
+    """Return why a look-up that finds nothing proves nothing; empty if it does prove something."""
+    if not controls:
+        none = f"{tenant}: no document is known to be on both sides"
+        return f"{none}, so that a look-up which finds none proves nothing"
+    if found < LEAST_FOUND * controls:
+        seen = f"{found} of {controls} documents that are known to be on the target were found there"
+        return f"{tenant}: {seen}: the look-up proves nothing"
+    return ""

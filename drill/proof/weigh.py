@@ -23,13 +23,19 @@ HOW = {
 
 
 def weigh(
-    drill: Drill, window: Window, flag: Flag, evidence: Evidence, effect: Collection[str], remarks: Collection[str] = ()
+    drill: Drill,
+    window: Window,
+    flag: Flag,
+    evidence: Evidence,
+    effect: Collection[str],
+    remarks: Collection[str] = (),
+    off: Collection[Flag] = tuple(Flag),
 ) -> Evidence:
     """Return ``evidence`` with its rank, and with the verdict that goes with it.
 
     ``effect``: the instances (URLs) on which the flag's effect was seen to be gone. What was measured and is bad, or
     could not be measured, stays so; a process that says the flag is on contradicts. A pass needs every instance on one
-    of the first two ranks.
+    of the first two ranks. ``off`` are the flags that are as after the rollback: who disobeys one vouches for no other.
     """
     if evidence.verdict is Verdict.FAIL:
         return evidence
@@ -39,7 +45,7 @@ def weigh(
         reason = f"{', '.join(against)} says itself that {flag.key} is not {flag.rolled_back}; {evidence.reason}"
         return evidence.judged(Verdict.FAIL, reason)
     around = environs(drill, window)
-    ranks = _ranks(drill, window, effect, _words(said, around, flag))
+    ranks = _ranks(drill, window, effect, _words(said, around, flag), off)
     rank = weakest(list(ranks.values()))
     problems = dict.fromkeys(
         (*remarks, *(one.problem for one in said.values() if one.problem), *_shadowed(around, flag, effect))
@@ -75,9 +81,11 @@ def _shadowed(around: Mapping[str, Environ], flag: Flag, effect: Collection[str]
     return told
 
 
-def _ranks(drill: Drill, window: Window, effect: Collection[str], said: Collection[str]) -> dict[str, Rank]:
+def _ranks(
+    drill: Drill, window: Window, effect: Collection[str], said: Collection[str], off: Collection[Flag]
+) -> dict[str, Rank]:
     """Rank every instance. One that is seen to disobey another flag is not taken at its word for this one."""
-    liars = by_url(drill, window, disobeyed(drill, window), every=False)
+    liars = by_url(drill, window, disobeyed(drill, window, off), every=False)
     ranks = {}
     for url in drill.service.instances:
         word = url in said and url not in liars

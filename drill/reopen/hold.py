@@ -10,6 +10,7 @@ from drill.reopen.judge import RungJudge
 from drill.reopen.rungs import Rung
 from drill.reopen.shadow import MIN_SAMPLES
 from drill.reopen.writes import WritesReached
+from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 
 ENOUGH = 2
@@ -24,9 +25,8 @@ class Hold:
         self._drill = drill
         self._rung = rung
         self._judge = RungJudge(drill, rung, baseline_ms)
-        self._writes = WritesReached(drill, rung) if rung.dual_write else None
-        if self._writes is not None:
-            self._writes.begin()
+        self._writes = WritesReached(drill, rung) if rung.dual_write else WriteWitness(drill, rung.off)
+        self._writes.begin()
         self._first = drill.settled or drill.rebase(drill.read_metrics())
         self._last: Reading = self._first
         self._turn = 0
@@ -43,6 +43,10 @@ class Hold:
         self._last = last
         self._turn += 1
         return evidence
+
+    def end(self) -> list[str]:
+        """Take back what the drill itself has written; return what is left of it, in words."""
+        return self._writes.end()
 
     def _gather(self, share: float) -> Reading:
         drill, hold_s = self._drill, self._drill.config.reopen.hold_s

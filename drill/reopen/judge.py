@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 
 from drill.checks import slo
 from drill.checks.alerts import alerts
-from drill.checks.flags import judge_backend, judge_shadow
+from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
 from drill.checks.post import circuit_open, target_errors
+from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.observation import Window
+from drill.proof.spoken import ask
 from drill.record import Evidence, Scalar
 from drill.reopen.latency import not_slower
 from drill.reopen.rungs import Rung
 from drill.reopen.shadow import judge_shadow_reads
 from drill.reopen.writes import WritesReached
+from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 
 Part = tuple[str, Evidence]
@@ -32,14 +35,16 @@ class RungJudge:
         """Judge the first half of a hold: only what is bad already counts, the rest may lack samples."""
         return self._worst(self._parts(window))
 
-    def whole(self, window: Window, second_half: Window, writes: WritesReached | None) -> Evidence:
+    def whole(self, window: Window, second_half: Window, writes: WritesReached | WriteWitness) -> Evidence:
         """Judge a hold. What is bad in its second half alone is bad: an average would hide a rung that turns."""
         late = self._worst(self._parts(second_half))
         if late.verdict is Verdict.FAIL:
             return late.judged(Verdict.FAIL, f"in the second half of the hold: {late.reason}")
         parts = [*self._parts(window), *self._once(window)]
-        if writes is not None:
+        if isinstance(writes, WritesReached):
             parts.append(("writes", writes.judge()))
+        else:
+            parts.append(("dual-write", writes.judge(judge_dual_write(self.drill, window), window)))
         return self._worst(parts)
 
     def _parts(self, window: Window) -> Iterator[Part]:
@@ -57,9 +62,22 @@ class RungJudge:
 
     def _once(self, window: Window) -> Iterator[Part]:
         """Yield what is judged of a whole hold only."""
+        yield "flags", self._said()
         yield "latency change", not_slower(self.drill, window, self.baseline_ms)
         if self.drill.config.slo.alerts:
             yield "alerts", _seen(alerts, self.drill, window)
+
+    def _said(self) -> Evidence:
+        """Judge that no process says of a flag that it is otherwise than on this rung."""
+        against = [
+            f"{short(url)} {flag.key}"
+            for url, one in ask(self.drill).items()
+            for flag, back in one.rolled_back.items()
+            if back is not (flag in self.rung.off)
+        ]
+        if against:
+            return Evidence(Verdict.FAIL, f"the processes say otherwise: {', '.join(against)}")
+        return Evidence(Verdict.PASS, "no process says otherwise")
 
     @staticmethod
     def _worst(parts: Iterator[Part] | list[Part]) -> Evidence:
@@ -83,7 +101,7 @@ class RungJudge:
         )
 
 
-_TOLD = ("sampled", "agreement@5", "nDCG@10", "writes")
+_TOLD = ("sampled", "agreement@5", "nDCG@10", "writes", "dual-write")
 
 
 def _seen(judge: Callable[[Drill, Window], Evidence], drill: Drill, window: Window) -> Evidence:

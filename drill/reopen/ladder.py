@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
+from drill.checks.flags import judge_backend, judge_dual_write
 from drill.comeback import Comeback
 from drill.context import Drill
 from drill.envfile import EnvWriteFailed
 from drill.errors import Refused
 from drill.observation import Reading, Window
+from drill.proof.judge import prove_shadow
 from drill.record import Evidence, RungRecord, Scalar
 from drill.reopen.hold import Hold, probes_for
 from drill.reopen.latency import probe_latencies_ms
@@ -17,6 +18,7 @@ from drill.reopen.rungs import Rung, bottom
 from drill.reopen.shadow import judge_shadow_reads
 from drill.rollback import PROOF_PROBES, PROOF_S, settle
 from drill.signals import held_back
+from drill.steps.witness import WriteWitness
 from drill.trace import MarkKind
 from drill.unfinished import RELOAD
 from drill.verdict import Verdict, worst
@@ -83,13 +85,15 @@ class Ladder:
         if problem := self._take(rung):
             return self._fall_back(Evidence(Verdict.FAIL, f"the service did not take it: {problem}"))
         hold = Hold(self.drill, rung, self._baseline_ms)
-        evidence = Evidence(Verdict.INCONCLUSIVE, "was not held")
-        for _ in range(HOLDS):
-            evidence = hold.judge()
-            if evidence.verdict is Verdict.FAIL:
-                return self._fall_back(evidence)
-            if evidence.verdict is Verdict.PASS:
-                return evidence
+        try:
+            evidence = _held(hold)
+        finally:
+            left = hold.end()
+        evidence = replace(evidence, reason="; ".join((evidence.reason, *left)))
+        if evidence.verdict is Verdict.FAIL:
+            return self._fall_back(evidence)
+        if evidence.verdict is Verdict.PASS:
+            return evidence
         back = f"held twice without proof; the service stays on {rung.name}: run the drill without --reopen to go back"
         return replace(evidence, reason=f"{evidence.reason}; {back}")
 
@@ -142,15 +146,34 @@ class Ladder:
                 return Evidence(Verdict.FAIL, problem)
         except (Refused, EnvWriteFailed) as problem:
             return Evidence(Verdict.FAIL, str(problem))
+        witness = WriteWitness(self.drill, rung.off)
+        witness.begin()
+        try:
+            return self._proven(rung, witness)
+        finally:
+            witness.end()
+
+    def _proven(self, rung: Rung, witness: WriteWitness) -> Evidence:
+        """Watch the service on a rung that was fallen back to, and judge its flags."""
         probes = PROOF_PROBES * len(self.drill.service.instances)
         self.drill.gather(PROOF_S, max(probes, probes_for(self.drill, rung, PROOF_READS)), f"proving {rung.name}")
         window = self.drill.window(self.drill.read_metrics())
         parts = [judge_backend(self.drill, window)]
         if not rung.dual_write:
-            parts.append(judge_dual_write(self.drill, window))
-        parts += [_sampled(self.drill, rung, window)] if rung.shadow_rate else [judge_shadow(self.drill, window)]
+            parts.append(witness.judge(judge_dual_write(self.drill, window), window))
+        parts += [_sampled(self.drill, rung, window)] if rung.shadow_rate else [prove_shadow(self.drill, window)]
         final = worst(part.verdict for part in parts)
         return Evidence(final, "; ".join(part.reason for part in parts if part.verdict is final))
+
+
+def _held(hold: Hold) -> Evidence:
+    """Hold a rung until it is judged for good, ``HOLDS`` times at most."""
+    evidence = Evidence(Verdict.INCONCLUSIVE, "was not held")
+    for _ in range(HOLDS):
+        evidence = hold.judge()
+        if evidence.verdict in {Verdict.FAIL, Verdict.PASS}:
+            break
+    return evidence
 
 
 def _sampled(drill: Drill, rung: Rung, window: Window) -> Evidence:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from drill.config import Config
 from drill.envfile import FLAGS
+from drill.proof.flags import Flag
 
 SHADOW_READ = "FF_RETRIEVAL_SHADOW_READ"
 SAMPLE_RATE = "FF_RETRIEVAL_SHADOW_SAMPLE_RATE"
@@ -24,6 +25,12 @@ class Rung:
     """Tenants that take part."""
     wanted: Mapping[str, str]
     """What the env file says."""
+
+    @property
+    def off(self) -> frozenset[Flag]:
+        """The flags that are on this rung as after the rollback."""
+        on = {Flag.SHADOW_READ: bool(self.shadow_rate), Flag.DUAL_WRITE: self.dual_write}
+        return frozenset(flag for flag in Flag if not on.get(flag))
 
 
 def bottom(config: Config, values: Mapping[str, str | None]) -> Rung:

@@ -5,8 +5,7 @@ writer that counts nothing. So the two stores are asked themselves, and each loo
 """
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from drill.context import Drill
@@ -16,11 +15,12 @@ from drill.proof.canary import Canary
 from drill.proof.copies import Copy
 from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, look_up
-from drill.proof.stores import Stores, remember
+from drill.proof.stores import Stores
 from drill.proof.weigh import by_url, weigh
 from drill.proof.writes import written_to
+from drill.proof.written import Written
 from drill.record import Evidence, Scalar
-from drill.steps.inventories import Inventory, inventories, written_since
+from drill.steps.inventories import Inventory
 from drill.verdict import Verdict
 
 POLL_S = 0.5
@@ -28,42 +28,40 @@ POLL_S = 0.5
 
 @dataclass
 class WriteWitness:
-    """Remembers both stores as they were when the service settled, and later looks for what has been written since.
-
-    It does so in a thread of its own: the other flags are watched meanwhile.
-    """
+    """Looks on the target for what has been written to FAISS since the service settled."""
 
     drill: Drill
-    canary: Canary = field(init=False)
-    _begun: "Future[Stores] | None" = None
+    off: Collection[Flag] = tuple(Flag)
+    """The flags that are as after the rollback."""
+    written: Written = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep a canary ready."""
-        self.canary = Canary(self.drill)
+        """Be ready to remember the stores."""
+        self.written = Written(self.drill)
+
+    @property
+    def canary(self) -> Canary:
+        """The drill's own documents."""
+        return self.written.canary
 
     def begin(self) -> None:
         """Begin to take the inventories to compare with, and to write the canary."""
-        self.canary.announce()
-        with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="witness")
-        self._begun = with_one_thread.submit(self._begin)
-        with_one_thread.shutdown(wait=False)
+        self.written.begin()
 
     def end(self) -> list[str]:
         """Remove the canary, whatever has happened; return what is left of it, in words."""
-        if self._begun is not None:
-            self._begun.exception()
-        return self.canary.remove()
+        return self.written.end()
 
     def judge(self, evidence: Evidence, window: Window) -> Evidence:
         """Return ``evidence`` of the metrics, made worse or firmer by what the stores say."""
-        stores = self._begun.result() if self._begun else Stores()
-        fresh, problem = self._fresh(stores)
+        stores = self.written.stores
+        fresh, problem = self.written.fresh()
         try:
             seen = self._look_until_settled(stores, fresh)
         except CannotMeasure as failure:
             seen = LookUp(problems=(str(failure),))
         told = replace(evidence, detail={**evidence.detail, **_facts(fresh, seen)})
-        if reached := seen.count(Copy.REACHED):
+        if reached := seen.reached:
             reason = f"{reached} of {len(seen.copies)} documents written since the reload are on the target"
             reason += f": dual-write is still on{self._through(seen)}"
             return replace(told, verdict=Verdict.FAIL, value=reached, threshold=0, reason=reason)
@@ -71,13 +69,7 @@ class WriteWitness:
             told = replace(told, reason=f"{self._said(seen)}; {evidence.reason}")
         remarks = [stores.problem, problem, *self._remarks(stores, seen)]
         effect = self._instances(seen, window)
-        return weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, [text for text in remarks if text])
-
-    def _begin(self) -> Stores:
-        stores = remember(self.drill)
-        self.canary.write(stores.faiss)
-        self.canary.await_in_faiss()
-        return stores
+        return weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, [text for text in remarks if text], self.off)
 
     def _instances(self, seen: LookUp, window: Window) -> frozenset[str]:
         """Return the instances through which documents were written that have not reached the target."""
@@ -90,7 +82,11 @@ class WriteWitness:
 
     def _through(self, seen: LookUp) -> str:
         """Name the instances whose canary has reached the target."""
-        birds = [bird for bird in self.canary.birds if seen.copies.get((bird.tenant, bird.id)) is Copy.REACHED]
+        birds = [
+            bird
+            for bird in self.canary.birds
+            if seen.copies.get((bird.tenant, bird.id)) in {Copy.REACHED, Copy.OTHERWISE}
+        ]
         found = sorted({f"{bird.url.split('://', 1)[-1]} ({bird.tenant})" for bird in birds})
         return f" (written through {', '.join(found)})" if found else ""
 
@@ -112,23 +108,6 @@ class WriteWitness:
             told.append(f"{', '.join(others)}: no hash of the target agrees with FAISS, nothing is judged by hashes")
         return told
 
-    def _fresh(self, stores: Stores) -> tuple[dict[str, Inventory], str]:
-        """Return what is in FAISS since the service settled, and why not all of it can be known.
-
-        Canaries count as soon as FAISS has them, and only then.
-        """
-        if not stores.faiss:
-            return {}, ""
-        now, problem = inventories(self.drill)
-        is_canary = self.drill.config.canary.is_one
-        fresh = {
-            tenant: {name: digest for name, digest in items.items() if not is_canary(name)}
-            for tenant, items in written_since(stores.faiss, now).items()
-        }
-        for tenant, items in self.canary.documents().items():
-            fresh[tenant] = {**items, **fresh.get(tenant, {})}
-        return {tenant: items for tenant, items in fresh.items() if items}, problem
-
     def _look_until_settled(self, stores: Stores, fresh: Mapping[str, Inventory]) -> LookUp:
         """Look the documents up at once, and again when a dual-write would have arrived.
 
@@ -138,7 +117,7 @@ class WriteWitness:
             return LookUp()
         lag_s, now = self.drill.config.service.dual_write_lag_s, time.monotonic()
         seen = look_up(self.drill, stores, fresh)
-        if seen.count(Copy.REACHED) or not seen.not_written:
+        if seen.reached or not seen.not_written:
             return seen
         every = {bird.url for bird in self.canary.birds if bird.digest} >= set(self.drill.service.instances)
         deadline = (self.canary.seen_at if every else now) + lag_s

@@ -86,8 +86,7 @@ def judged(drill: Drill, stores: Stores, *, evidence: Evidence = QUIET, seen: An
     """Judge a window in which users wrote these documents to FAISS, by tenant."""
     witness = WriteWitness(drill)
     witness.begin()
-    assert witness._begun is not None
-    witness._begun.result()
+    assert witness.written.stores is not None
     for tenant, items in writes.items():
         stores.faiss[tenant] = {**stores.faiss[tenant], **items}
     if reached := getattr(stores, "on_write", None):

@@ -15,7 +15,7 @@ LARGE_OTHER = Known(listed=False, comparable=False)
     [
         (SAME, True, None, None, Copy.ABSENT),
         (SAME, True, None, "f", Copy.REACHED),
-        (SAME, True, None, "x", Copy.REACHED),
+        (SAME, True, None, "x", Copy.OTHERWISE),
         (SAME, True, "x", "x", Copy.UNTOUCHED),
         (SAME, True, "f", "f", Copy.SILENT),
         (SAME, True, "x", "f", Copy.REACHED),

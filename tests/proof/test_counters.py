@@ -53,9 +53,15 @@ def test_counters_that_nobody_has_seen_to_move_prove_nothing(drill: Drill) -> No
     assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
 
 
-def test_one_instance_that_counts_does_not_speak_for_the_other(drill: Drill) -> None:
-    """The other is named."""
-    earlier(drill, {SHADOW: 3}, {TARGET: 3})
+def test_one_instance_that_counts_speaks_for_another_that_has_served_little(drill: Drill) -> None:
+    """It is the same program."""
+    earlier(drill, {SHADOW: 3}, {TARGET: 19})
+    assert prove_shadow(drill, silent()).proof == "effect"
+
+
+def test_an_instance_that_served_enough_and_counted_nothing_is_not_spoken_for(drill: Drill) -> None:
+    """It is named."""
+    earlier(drill, {SHADOW: 3}, {TARGET: 20})
     evidence = prove_shadow(drill, silent())
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "on b:2" in evidence.reason

@@ -10,15 +10,19 @@ import pytest
 from drill.checks import slo
 from drill.errors import CannotMeasure
 from drill.observation import Window
+from drill.proof.flags import Flag
+from drill.proof.spoken import Spoken
 from drill.record import Evidence
 from drill.reopen import judge
 from drill.reopen.judge import RungJudge
 from drill.reopen.rungs import Rung
 from drill.reopen.writes import WritesReached
+from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 from tests.library.world import make_drill, served
 
 CALLS = ("judge_backend", "judge_shadow", "target_errors", "circuit_open", "alerts", "not_slower")
+ARRIVED = Evidence(Verdict.PASS, "all arrived")
 PARTS = ["backend", "shadow", "target errors", "circuit and outbox", "errors", "latency"]
 
 
@@ -47,20 +51,30 @@ def rung(tmp_path: Path) -> RungJudge:
     return RungJudge(make_drill(tmp_path), Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={}))
 
 
-def whole(rung: RungJudge, writes: Evidence | None = None) -> Evidence:
-    class Written:
-        def judge(self) -> Evidence | None:
+def whole(rung: RungJudge, writes: Evidence = ARRIVED) -> Evidence:
+    class Written(WritesReached):
+        def __init__(self) -> None:
+            """Nothing is remembered."""
+
+        def judge(self) -> Evidence:
             return writes
 
-    return rung.whole(served(), served(), cast("WritesReached", Written()) if writes else None)
+    return rung.whole(served(), served(), Written())
+
+
+class Quiet:
+    """Stands for a witness that agrees with the metrics."""
+
+    def judge(self, evidence: Evidence, _window: Window) -> Evidence:
+        return evidence
 
 
 def test_a_rung_holds_where_all_is_good(rung: RungJudge, found: dict[str, Evidence]) -> None:
     early = rung.early(served())
     assert (early.verdict, list(early.detail)) == (Verdict.PASS, PARTS)
     late = whole(rung)
-    assert (late.verdict, late.reason) == (Verdict.PASS, "holds: ")
-    assert list(late.detail) == [*PARTS, "latency change", "alerts"]
+    assert (late.verdict, late.reason) == (Verdict.PASS, "holds: all arrived")
+    assert list(late.detail) == [*PARTS, "flags", "latency change", "alerts", "writes"]
     assert found["alerts"].reason in str(late.detail["alerts"])
 
 
@@ -103,18 +117,18 @@ def test_all_that_is_as_bad_as_the_worst_is_told_and_the_first_is_named(
 
 @pytest.mark.usefixtures("found")
 def test_what_is_bad_in_the_second_half_alone_is_bad(rung: RungJudge, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = served(), served()
+    first, second, quiet = served(), served(), cast("WriteWitness", Quiet())
 
     def turns(_drill: object, seen: Window) -> Evidence:
         return Evidence(Verdict.FAIL if seen is second else Verdict.PASS, "turned")
 
     monkeypatch.setattr(judge, "target_errors", turns)
-    evidence = rung.whole(first, second, None)
+    evidence = rung.whole(first, second, quiet)
     assert (evidence.verdict, evidence.reason) == (
         Verdict.FAIL,
         "in the second half of the hold: target errors: turned",
     )
-    assert rung.whole(second, first, None).reason == "target errors: turned"
+    assert rung.whole(second, first, quiet).reason == "target errors: turned"
 
 
 @pytest.mark.usefixtures("found")
@@ -122,3 +136,35 @@ def test_where_there_is_no_alerting_by_choice_no_alert_is_asked_for(tmp_path: Pa
     drill = make_drill(tmp_path, toml='[slo]\nalerts = ""')
     rung = RungJudge(drill, Rung("dual-write", 0.0, dual_write=True, tenants=("a",), wanted={}))
     assert "alerts" not in whole(rung).detail
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
+@pytest.mark.usefixtures("found")
+def test_on_a_rung_without_dual_write_it_must_be_proven_off(
+    rung: RungJudge, monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+) -> None:
+    """A restart onto the rung is no proof of it."""
+    monkeypatch.setattr(judge, "judge_dual_write", lambda *_: Evidence(verdict, "by a restart only"))
+    evidence = rung.whole(served(), served(), cast("WriteWitness", Quiet()))
+    assert (evidence.verdict, evidence.reason) == (verdict, "dual-write: by a restart only")
+
+
+@pytest.mark.parametrize(
+    ("flag", "back", "verdict"),
+    [
+        (Flag.DUAL_WRITE, False, Verdict.PASS),
+        (Flag.DUAL_WRITE, True, Verdict.FAIL),
+        (Flag.SHADOW_READ, True, Verdict.PASS),
+        (Flag.SHADOW_READ, False, Verdict.FAIL),
+        (Flag.BACKEND, False, Verdict.FAIL),
+    ],
+)
+@pytest.mark.usefixtures("found")
+def test_a_process_that_says_otherwise_than_the_rung_is_bad(
+    rung: RungJudge, monkeypatch: pytest.MonkeyPatch, flag: Flag, back: bool, verdict: Verdict
+) -> None:
+    """On a rung with dual-write alone, the other two flags are as after the rollback."""
+    monkeypatch.setattr(judge, "ask", lambda _drill: {"http://a:1": Spoken({flag: back})})
+    evidence = whole(rung)
+    assert evidence.verdict is verdict
+    assert verdict is Verdict.PASS or f"the processes say otherwise: a:1 {flag.key}" in evidence.reason
