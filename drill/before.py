@@ -53,6 +53,12 @@ class LookBefore:
                 told = [one for one in found if one.reply.apart is None]
                 self._health |= {one.instance: one for one in told if not self._well(one.instance)}
 
+    def keep(self, reading: "Reading") -> None:
+        """Remember a later reading that is one of before the reload all the same, if none came in time."""
+        with self._lock:
+            if self.begun and not self._over:
+                self.reading = self.reading or reading
+
     def was_up(self, instance: str) -> bool | None:
         """Whether the instance was healthy; ``None`` if that is not known."""
         found = self._health.get(instance)
@@ -70,7 +76,7 @@ class LookBefore:
             self.note(self.drill.service.health())
             reading = self.drill.glance_at_metrics()
             with self._lock:
-                self.reading = None if self._over else reading
+                self.reading = self.reading if self._over else reading
         self._done.set()
 
 

@@ -5,14 +5,15 @@ runs has taken the flags. That one is well is not enough: the old process is, un
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from drill.before import answers_searches
 from drill.checks.flags import judge_backend
 from drill.observation import Reading, replaced
+from drill.proof import spoken
+from drill.proof.flags import Flag
 from drill.service import pause_s
 from drill.verdict import Verdict
 
@@ -33,8 +34,8 @@ class Comeback:
     drill: "Drill"
     before: Reading | None
     expects_restart: bool = True
-    forces_faiss: bool = True
-    """Whether the change is one that the traffic shows: another backend."""
+    rolled_back: Collection[str] = ()
+    """Keys that the change rolls back: of the backend the traffic shows it, of all the process where it tells."""
     was_up: Callable[[str], bool | None] | None = None
     """Whether an instance was healthy before, as far as known; by default as it was beside the write."""
     began: float = field(default_factory=time.monotonic)
@@ -42,6 +43,7 @@ class Comeback:
     _last: dict[str, "Health"] = field(default_factory=dict)
     _seen: Reading | None = None
     _new_since: dict[str, float] = field(default_factory=dict)
+    _spoken: Mapping[str, spoken.Spoken] = field(default_factory=dict)
     _effect: Verdict | None = None
     _effect_from: Reading | None = None
 
@@ -56,6 +58,7 @@ class Comeback:
         waiting = [name for name in self.drill.service.instances if name not in self._back]
         if self.expects_restart:
             self._look_at_processes()
+            self._spoken = spoken.ask(self.drill) if self.rolled_back else {}
         for health in self.drill.service.health(waiting):
             name = health.instance
             self._last[name] = health
@@ -100,12 +103,22 @@ class Comeback:
         if not self.expects_restart:
             return True
         state = self._state(name)
-        return state == "new" or self._obeyed or (state == "unknown" and self._effect not in (None, Verdict.FAIL))
+        return (
+            state == "new"
+            or self._obeyed
+            or self._says(name)
+            or (state == "unknown" and self._effect not in (None, Verdict.FAIL))
+        )
+
+    def _says(self, name: str) -> bool:
+        """Whether the instance itself says of each flag that it is rolled back."""
+        told = self._spoken[name].rolled_back if name in self._spoken else {}
+        return bool(self.rolled_back) and all(told.get(flag) for flag in Flag if flag.key in self.rolled_back)
 
     @property
     def _obeyed(self) -> bool:
         """Whether the traffic shows that every instance serves from FAISS, and did not before."""
-        return self._effect is Verdict.PASS and self.forces_faiss
+        return self._effect is Verdict.PASS and Flag.BACKEND.key in self.rolled_back
 
     def _state(self, name: str) -> str:
         """Return whether a ``new`` or the ``old`` process answers, none any more (``gone``), or ``unknown``."""
@@ -162,6 +175,8 @@ class Clocks:
 
     def note(self, instance: str, date: str) -> None:
         """Note the ``Date`` of an answer that has just come: whole seconds, the clock may be one ahead of it."""
+        from email.utils import parsedate_to_datetime
+
         try:
             self._ahead[instance] = parsedate_to_datetime(date).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):

@@ -159,8 +159,8 @@ class Rollback:
 
     def _comeback(self) -> Comeback:
         drill = self._drill
-        backend = any(change.key == FLAG_OF_STEP["force_faiss"] for change in drill.plan.changes)
-        return Comeback(drill, drill.before, bool(drill.service.settings.reload_command), backend)
+        changed = [change.key for change in drill.plan.changes if change.key in self.wanted]
+        return Comeback(drill, drill.before, bool(drill.service.settings.reload_command), changed)
 
     def _awaited(self, back: Comeback) -> str:
         """Wait for the instances to come back; say which are down that were not before."""

@@ -77,7 +77,6 @@ class Runner:
             with suppress(Refused, EnvWriteFailed):
                 self._pass_gates()
                 self.rollback.write()
-                self.rollback.look()
 
     def begin_probing(self) -> None:
         """Begin to probe: what users feel is watched from the first row that asks the service to the last.
@@ -85,6 +84,7 @@ class Runner:
         A dry-run that would change something judges nothing by probes, so it sends none.
         """
         if self.drill.judges and not self.drill.record.refused:
+            self.rollback.look()
             self.drill.prober  # noqa: B018 - runs from first use on
 
     def green(self, row: str) -> bool:

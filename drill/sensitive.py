@@ -33,6 +33,8 @@ _KNOWN_PREFIX = (
 )
 _HEX = r"(?<![0-9A-Za-z])(?:[0-9a-f]{32,}|[0-9A-F]{32,})(?![0-9A-Za-z])"
 _UUID = r"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"
+_DRILL_ID = r"(?<![A-Za-z0-9])(?:19|20)\d{6}T\d{6}Z-[0-9a-f]{6}(?![A-Za-z0-9])"
+"""Of a drill or its plan, which a reason may well name."""
 _RUN = r"[A-Za-z0-9+/_=-]{20,}"
 _CARD = r"(?<![\w-])[2-6]\d{3}(?:[ -]?\d{2,6}){2,4}(?![\w-])"
 _IBAN = r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])"
@@ -87,7 +89,7 @@ def _random_run(text: str) -> bool:
 
 
 def _runs(text: str) -> Iterator[str]:
-    for match in re.finditer(_RUN, text):
+    for match in re.finditer(_RUN, re.sub(_DRILL_ID, " ", text)):
         run = re.sub(r"[+/_=-]", "", match.group())
         if len(run) >= 20:
             yield run

@@ -125,7 +125,7 @@ class Ladder:
         deadline = time.monotonic() + service.settings.reload_timeout_s
         if failed := service.run_reload(self.drill.env_file.path, deadline, self.drill.tick):
             return failed
-        back = Comeback(self.drill, before, self._restarts, forces_faiss=False, was_up=well.get)
+        back = Comeback(self.drill, before, self._restarts, was_up=well.get)
         back.wait(deadline)
         self._restarts = self._restarts and not back.late
         return service.not_healthy(back.broken) if back.broken else ""

@@ -7,6 +7,7 @@ from drill.identity import operator_handle, reason_text
 
 GOOD = [
     "drill",
+    "roll back by plan 20261128T001612Z-94f4b7",
     "INC-4711 pgvector latency, rollback",
     "incident-2025-10-21 P95 > 500 ms",
     "INC-20251021",

@@ -70,6 +70,17 @@ def test_what_comes_when_the_reload_has_begun_is_not(drill: Drill, monkeypatch: 
     assert (look.was_up(A), look.sick(), look.reading) == (None, [], None)
 
 
+def test_metrics_that_another_row_read_before_the_reload_will_do(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look itself may hang; what is kept after the reload has begun is none of before."""
+    monkeypatch.setattr(before_module, "BESIDE_S", 0.05)
+    look = looking(drill, Service())
+    read = reading(1.0, snapshot(A))
+    look.keep(read)
+    look.end()
+    look.keep(reading(2.0, snapshot(B)))
+    assert look.reading is read
+
+
 def test_an_instance_that_was_well_once_was_well(drill: Drill) -> None:
     look = drill.look
     look.note([health(503)])

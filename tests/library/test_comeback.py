@@ -203,6 +203,21 @@ def test_a_service_that_takes_the_file_without_a_restart_is_not_waited_for(drill
     assert (rollback.progress, evidence.verdict, server.starts) == (Progress.EFFECTIVE, Verdict.PASS, 1)
 
 
+@pytest.mark.parametrize(("said", "late"), [("OFF", False), ("ON", True)])
+def test_a_process_that_says_that_its_flag_is_off_is_not_waited_for(
+    tmp_path: Path, server: Restarting, started: list[Drill], said: str, late: bool
+) -> None:
+    """Where only dual-write was on, no traffic shows whether the running process has taken the file."""
+    server.restarts = False
+    server.script["GET", "/flags"] = as_json({"dual_write": said})
+    env = ROLLED_BACK.replace("DUAL_WRITE=OFF", "DUAL_WRITE=ON")
+    timeout_s = 1.0 if late else FOREVER_S
+    drill = drill_on(tmp_path, server, env=env, timeout_s=timeout_s, toml='flags_path = "/flags"')
+    started.append(drill)
+    rollback, _ = rolled_back(drill)
+    assert rollback.late == ([server.url] if late else [])
+
+
 def test_instances_that_restart_one_after_the_other_are_all_waited_for(
     tmp_path: Path, server: Restarting, started: list[Drill]
 ) -> None:
@@ -259,6 +274,7 @@ def healing(drill: Drill) -> Runner:
     """Run the rows as a drill does, in their order; return who ran them."""
     runner = Runner(drill, Rollback(drill))
     runner.write_flags()
+    runner.begin_probing()
     runner.check("preflight.service", preflight.service)
     runner.check("preflight.metrics", preflight.metrics)
     first = {row: drill.record.entries[row] for row in ("preflight.service", "preflight.metrics")}
