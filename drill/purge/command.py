@@ -114,8 +114,6 @@ def _request(arguments: argparse.Namespace, name: str) -> "Request":
 
 def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Result:
     from drill.purge import plan_file
-    from drill.purge.guard import guard
-    from drill.purge.model import PurgeRefused
     from drill.steps.purge import new_purge
 
     purge = new_purge(drill)
@@ -131,9 +129,7 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
     _ended(drill, "planned", purged=0, left=delta.doomed, plan=delta.digest)
     if not delta.doomed:
         return Result.INCONCLUSIVE if delta.unjudged else Result.SUCCESS
-    try:
-        guard(delta, purge.settings)
-    except PurgeRefused as refusal:
+    if refusal := purge.objection(delta):
         print(f"run would refuse this plan: {refusal}")
         return Result.REFUSED
     print(f"to carry it out: {_run_line(arguments, delta.digest)}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
+from drill.target.base import Target
 
 MIN_SOURCE_SHARE = 0.95
 """FAISS must hold this share of the documents it held when it was last trusted (VECTORS.md section 5)."""
@@ -54,6 +55,19 @@ def _check_hard_stop(tenant: TenantDelta) -> None:
             f"{tenant.doomed} of the {tenant.target_count} documents of tenant {tenant.tenant!r} on the target differ; "
             f"more than {TENANT_HARD_STOP:.0%} of a tenant is never deleted, rebuild it on the target instead"
             f"{_by_hash((tenant,))}"
+        )
+
+
+def check_reach(target: Target) -> None:
+    """Raise PurgeRefused if a delete on ``target`` would reach what no quarantine keeps, or that no undo brings back.
+
+    Raises TargetUnavailable.
+    """
+    ask = getattr(target, "reaches", None)
+    if ask is not None and (found := ask()):
+        raise PurgeRefused(
+            f"a delete on the target reaches more than the quarantine keeps: {'; '.join(found)}; expected none of it, "
+            "delete these documents by the service's own means, or take that off first"
         )
 
 

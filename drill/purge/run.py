@@ -31,7 +31,7 @@ Resuming
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from drill.purge.batches import BatchPurge, Tally
 from drill.purge.budget import Budget
 from drill.purge.compare import agreeing, compare, remaining
 from drill.purge.doubts import ByText, unjudged_in_words
-from drill.purge.guard import guard
+from drill.purge.guard import check_reach, guard
 from drill.purge.model import (
     Delta,
     EventLog,
@@ -124,6 +124,18 @@ class Purge:
         finally:
             target.close()
 
+    def objection(self, delta: Delta) -> str:
+        """Return why ``run`` would refuse ``delta``; empty if it would not. Raises TargetUnavailable."""
+        if not delta.doomed:
+            return ""
+        try:
+            guard(delta, self.settings)
+            with closing(self._target_factory()) as target:
+                check_reach(target)
+        except PurgeRefused as refusal:
+            return str(refusal)
+        return ""
+
     def run(self, delta: Delta | None = None, approve: Callable[[Delta], None] = _anything) -> PurgeReport:
         """Carry out ``delta``, or a fresh plan, and verify. A bad end is in the report, not raised.
 
@@ -166,6 +178,7 @@ class Purge:
             if not course.first.doomed:
                 return PurgeStatus.NOTHING_TO_PURGE, _nothing(course.first, settled)
             guard(course.first, self.settings)
+            check_reach(target)
             approve(course.first)
             self._rounds(course, target, quarantine, budget)
             return self._judge(course)

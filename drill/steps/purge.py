@@ -76,7 +76,7 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
 
     try:
         delta = purge.plan()
-        missing = _missing_rights(drill)
+        missing, refusal = _missing_rights(drill), purge.objection(delta)
     except CannotMeasure as problem:
         return Outcome.NOT_RUN, Evidence(Verdict.ERROR, f"could not compare: {problem}")
     finally:
@@ -86,7 +86,7 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     limit = drill.config.purge.max_fraction
     seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
     counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
-    if refusal := _refusal(purge, delta):
+    if refusal:
         return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge: {refusal}")
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
     if missing:
@@ -95,18 +95,6 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     plan += unjudged_in_words(delta.tenants)
     verdict = Verdict.INCONCLUSIVE if delta.unjudged else Verdict.PASS
     return outcome, seen.judged(verdict, _joined(plan, _drifted(delta.tenants)))
-
-
-def _refusal(purge: "Purge", delta: "Delta") -> str:
-    """Return why the guard would hold this plan back; empty if it would not."""
-    from drill.purge.guard import guard
-    from drill.purge.model import PurgeRefused
-
-    try:
-        guard(delta, purge.settings)
-    except PurgeRefused as refusal:
-        return str(refusal)
-    return ""
 
 
 def _missing_rights(drill: Drill) -> list[str]:

@@ -77,6 +77,7 @@ class SearchTarget:
         self._shared = "{tenant}" not in settings.index
         self._as_doc_value = False
         self._numeric = False
+        self._unkept: list[str] = []
         try:
             self._check_indices()
         except BaseException:
@@ -152,6 +153,10 @@ class SearchTarget:
                 f"{refused[0]}); check the index's mapping and its write blocks, then run again"
             )
 
+    def reaches(self) -> list[str]:
+        """Return what of a document could not be written back as it was."""
+        return self._unkept
+
     def describe(self) -> Mapping[str, str]:
         """Return kind, versions and index."""
         with asking(self._kind, "ask the version"):
@@ -175,6 +180,10 @@ class SearchTarget:
         if settings.id_field:
             self._check_exact(settings.id_field, mappings, ("keyword", *WHOLE_TYPES))
             self._numeric = any(_type(mapping, settings.id_field) in WHOLE_TYPES for mapping in mappings)
+        cut = any(_keeps_less(mapping.get("_source", {})) for mapping in mappings)
+        self._unkept = [
+            "the mapping leaves parts of a document out of its _source, which is all that can be kept"
+        ] * cut
         compared_by = fields.wanted_fields(settings)[0]
         if mappings and not any(_type(mapping, compared_by) for mapping in mappings):
             raise TargetUnavailable(
@@ -267,7 +276,14 @@ class SearchTarget:
         if row.vector is not None:
             source.setdefault(self._settings.vector_field, fields.bytes_to_floats(row.vector))
         routing = {"routing": saved["routing"]} if saved["routing"] else {}
-        return {"_op_type": "create", "_index": saved["index"], "_id": saved["name"], "_source": source, **routing}
+        return {
+            "_op_type": "create",
+            "pipeline": "_none",
+            "_index": saved["index"],
+            "_id": saved["name"],
+            "_source": source,
+            **routing,
+        }
 
     def _bulk(self, actions: Any, doing: str) -> list[tuple[str, int]]:
         """Return document name and status of each action."""
@@ -303,6 +319,10 @@ def _type(mapping: Mapping[str, Any], name: str) -> str:
     """Return the type of a field; empty if there is none."""
     found = _mapped(mapping, name)
     return "" if found is None else str(found.get("type", "object"))
+
+
+def _keeps_less(source: Mapping[str, Any]) -> bool:
+    return source.get("enabled") is False or bool(source.get("excludes") or source.get("includes"))
 
 
 def _is_normalised(mapping: Mapping[str, Any], name: str) -> bool:

@@ -13,8 +13,17 @@ from drill.errors import TargetUnavailable
 from drill.secret import Secret
 from drill.target import pgvector_sql
 from drill.target.base import Pair, Row, TargetSettings
-from drill.target.pgvector_connection import BoundedConnection, Unanswered, connect, unavailable
+from drill.target.pgvector_connection import (
+    BoundedConnection,
+    Unanswered,
+    connect,
+    register_vectors,
+    transaction,
+    unavailable,
+)
+from drill.target.pgvector_dsn import read_dsn
 from drill.target.pgvector_ids import possible
+from drill.target.pgvector_reach import persistence, reaches
 from drill.target.pgvector_sql import text_array
 from drill.target.pgvector_vectors import VECTOR_TYPES, float32, undecoded
 
@@ -35,6 +44,12 @@ class PgvectorTarget:
     def __init__(self, settings: TargetSettings) -> None:
         self._settings = settings
         self._connection: BoundedConnection | None = None
+        self._dsn = read_dsn(settings.dsn.reveal() if isinstance(settings.dsn, Secret) else settings.dsn)
+        self._local = [
+            ("statement_timeout", f"{settings.statement_timeout_s * 1000:.0f}"),
+            ("extra_float_digits", "1"),  # numbers in a payload must survive the way through JSON
+            *([("search_path", self._dsn.search_path)] if self._dsn.search_path else []),
+        ]
         try:
             self._sql = self._call("read the catalogue", self._statements)
         except BaseException:
@@ -101,10 +116,10 @@ class PgvectorTarget:
         possible_ids = set(self._possible([key for key, _ in pairs]))
         pairs = [pair for pair in pairs if pair[0] in possible_ids]
         if self._sql.hashed_here:
-            return self._call("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))
+            return self._change("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))
         ids, hashes = text_array([key for key, _ in pairs]), text_array([value for _, value in pairs])
         values = {"tenant": tenant, "ids": ids, "hashes": hashes}
-        gone = self._call("delete", lambda cursor: cursor.execute(self._sql.delete, values).fetchall())
+        gone = self._change("delete", lambda cursor: cursor.execute(self._sql.delete, values).fetchall())
         return {key for (key,) in gone}
 
     def flush(self) -> None:
@@ -115,11 +130,7 @@ class PgvectorTarget:
         del tenant  # the payload holds it
         values = [{"vector": self._vector(row.vector), "payload": row.payload} for row in rows]
 
-        def insert(cursor: psycopg.Cursor[Any]) -> None:
-            with cursor.connection.transaction():
-                cursor.executemany(self._sql.restore, values)
-
-        self._call("write back", insert)
+        self._change("write back", lambda cursor: cursor.executemany(self._sql.restore, values))
 
     def missing_rights(self) -> list[str]:
         """Return what of a purge and its undo this user may not do: asked of the catalogue, not tried.
@@ -137,18 +148,29 @@ class PgvectorTarget:
         found += ["row security hides rows from this user"] * policies
         return found + ["the server is read-only (a replica?)"] * read_only
 
+    def reaches(self) -> list[str]:
+        """Return what a delete would reach beside the documents, and what of them could not be written back."""
+
+        def ask(cursor: psycopg.Cursor[Any]) -> list[str]:
+            table = pgvector_sql.table_name(self._settings).as_string(cursor)
+            return reaches(cursor, table, self._settings.vector_column)
+
+        return self._call("read the catalogue", ask)
+
     def describe(self) -> Mapping[str, str]:
         """Return kind, versions and table."""
         query = (
             "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
         )
         [(server, extension)] = self._call("ask the version", lambda cursor: cursor.execute(query).fetchall())
+        kept = self._call("read the catalogue", self._persistence)
         return {
             "kind": "pgvector",
             "server": f"PostgreSQL {server}, pgvector {extension}",
             "client": f"psycopg {psycopg.__version__}",
             "table": self._settings.table,
             "vector_type": self._sql.vector_type,
+            **({"table is": kept} if kept else {}),
         }
 
     def close(self) -> None:
@@ -158,11 +180,14 @@ class PgvectorTarget:
                 self._connection.close()
             self._connection = None
 
+    def _persistence(self, cursor: psycopg.Cursor[Any]) -> str:
+        return persistence(cursor, pgvector_sql.table_name(self._settings).as_string(cursor))
+
     def _statements(self, cursor: psycopg.Cursor[Any]) -> pgvector_sql.Statements:
         settings = self._settings
         name = pgvector_sql.table_name(settings).as_string(cursor)
         columns = cursor.execute(pgvector_sql.COLUMNS, [name]).fetchall()
-        types = dict(columns)
+        types = {column: kind for column, kind, _ in columns}
         compared_by = settings.hash_column or settings.text_column
         for wanted in (settings.id_column, settings.tenant_column, settings.vector_column, compared_by):
             if wanted not in types:
@@ -187,11 +212,10 @@ class PgvectorTarget:
 
     def _delete_hashed_here(self, cursor: psycopg.Cursor[Any], tenant: str, pairs: frozenset[Pair]) -> set[str]:
         """Lock the rows, compare on this side, delete what agrees: nobody can change a row in between."""
-        with cursor.connection.transaction():
-            ids = text_array([key for key, _ in pairs])
-            locked = cursor.execute(self._sql.lock, {"tenant": tenant, "ids": ids}).fetchall()
-            same = [key for key, text in locked if (key, content_hash(text)) in pairs]
-            gone = cursor.execute(self._sql.delete_ids, {"tenant": tenant, "ids": text_array(same)}).fetchall()
+        ids = text_array([key for key, _ in pairs])
+        locked = cursor.execute(self._sql.lock, {"tenant": tenant, "ids": ids}).fetchall()
+        same = [key for key, text in locked if (key, content_hash(text)) in pairs]
+        gone = cursor.execute(self._sql.delete_ids, {"tenant": tenant, "ids": text_array(same)}).fetchall()
         return {key for (key,) in gone}
 
     def _vector(self, raw: bytes | None) -> object:
@@ -203,10 +227,13 @@ class PgvectorTarget:
         floats = np.frombuffer(raw, dtype="<f4")
         return HalfVector(floats.astype(np.float16)) if self._sql.vector_type.endswith("halfvec") else Vector(floats)
 
-    def _call(self, doing: str, work: Callable[[psycopg.Cursor[Any]], Answer]) -> Answer:
-        """Run ``work`` with a binary cursor; once more on a new connection if this one broke."""
+    def _change(self, doing: str, work: Callable[[psycopg.Cursor[Any]], Answer]) -> Answer:
+        return self._call(doing, work, writes=True)
+
+    def _call(self, doing: str, work: Callable[[psycopg.Cursor[Any]], Answer], *, writes: bool = False) -> Answer:
+        """Run ``work`` in a transaction of its own; once more on a new connection if this one broke."""
         try:
-            return work(self._cursor())
+            return self._within(work, writes=writes)
         except Unanswered as error:
             raise unavailable(error, doing) from None
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -216,31 +243,22 @@ class PgvectorTarget:
             raise unavailable(error, doing) from None
         time.sleep(RETRY_PAUSE_S)
         try:
-            return work(self._cursor())
+            return self._within(work, writes=writes)
         except psycopg.Error as error:
             raise unavailable(error, doing) from None
 
-    def _cursor(self) -> psycopg.Cursor[Any]:
+    def _within(self, work: Callable[[psycopg.Cursor[Any]], Answer], *, writes: bool) -> Answer:
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
-        return self._connection.cursor(binary=True)
+        with transaction(self._connection, self._local, writes=writes):
+            return work(self._connection.cursor(binary=True))
 
     def _connect(self) -> BoundedConnection:
-        from pgvector.psycopg import register_vector
-
         settings = self._settings
-        dsn = settings.dsn.reveal() if isinstance(settings.dsn, Secret) else settings.dsn
-        connection = connect(dsn, settings.connect_timeout_s, settings.statement_timeout_s)
+        connection = connect(self._dsn.conninfo, settings.connect_timeout_s, settings.statement_timeout_s)
         try:
-            connection.execute(pgvector_sql.SESSION, [f"{settings.statement_timeout_s * 1000:.0f}"])
-            register_vector(connection)
-        except psycopg.ProgrammingError as error:
-            connection.close()
-            if error.sqlstate:
-                raise
-            raise TargetUnavailable(
-                "target pgvector: the database has no pgvector extension; check that the DSN names the right database"
-            ) from None
+            with transaction(connection, self._local, writes=False):
+                register_vectors(connection)
         except BaseException:
             connection.close()
             raise

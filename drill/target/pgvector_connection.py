@@ -1,13 +1,17 @@
 """A psycopg connection whose every wait ends, and database errors in words that hold no secret."""
 
 import math
-import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
+from pgvector.psycopg.halfvec import register_halfvec_info
+from pgvector.psycopg.vector import register_vector_info
 from psycopg import errors
+from psycopg.sql import SQL, Literal
+from psycopg.types import TypeInfo
 
 from drill.errors import TargetUnavailable
 
@@ -16,7 +20,10 @@ Waited = TypeVar("Waited")
 GRACE_S = 1.0
 """How much longer the client waits than the server's own statement timeout."""
 KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-DRIVER_IN_SCHEME = re.compile(r"^postgres(?:ql)?\+\w+://")
+SCHEMA_OF_EXTENSION = (
+    "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+    "WHERE e.extname = 'vector'"
+)
 
 SEEN = {
     "28000": "login refused",
@@ -25,6 +32,7 @@ SEEN = {
     "42P01": "table not found",
     "42703": "column not found",
     "42501": "permission denied",
+    "23503": "other rows refer to these documents, which their foreign key forbids to delete",
     "25006": "the server is read-only",
     "53300": "too many connections",
     "57014": "statement timeout",
@@ -39,6 +47,7 @@ SIGNS = {
     "role": "login refused",
     "certificate": "TLS certificate not accepted",
     "does not exist": "no such database",
+    "unsupported startup parameter": "the pooler refuses a parameter of the DSN (options)",
 }
 
 
@@ -79,7 +88,7 @@ def connect(dsn: str, connect_timeout_s: float, statement_timeout_s: float) -> B
     """Open a connection in autocommit. Raises TargetUnavailable."""
     try:
         connection = BoundedConnection.connect(
-            DRIVER_IN_SCHEME.sub("postgresql://", dsn),
+            dsn,
             autocommit=True,
             prepare_threshold=None,  # poolers in transaction mode lose prepared statements
             connect_timeout=max(2, math.ceil(connect_timeout_s)),
@@ -93,6 +102,36 @@ def connect(dsn: str, connect_timeout_s: float, statement_timeout_s: float) -> B
         raise unavailable(error, "connect") from None
     connection.answer_within_s = statement_timeout_s + GRACE_S
     return connection
+
+
+@contextmanager
+def transaction(connection: BoundedConnection, settings: Sequence[tuple[str, str]], *, writes: bool) -> Iterator[None]:
+    """Run what is within in one transaction with ``settings`` for it alone.
+
+    Nothing else may be left on a connection: a pooler in transaction mode gives it to the service next.
+    """
+    begin = "BEGIN" if writes else "BEGIN READ ONLY"
+    local = [SQL("SELECT set_config({}, {}, true)").format(Literal(name), Literal(value)) for name, value in settings]
+    connection.execute(SQL("; ").join([SQL(begin), *local]))
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def register_vectors(connection: BoundedConnection) -> None:
+    """Make pgvector's types known, whichever schema they are in. Raises TargetUnavailable if there are none."""
+    row = connection.execute(SCHEMA_OF_EXTENSION).fetchone()
+    if row is None:
+        raise TargetUnavailable(
+            "target pgvector: the database has no pgvector extension; check that the DSN names the right database"
+        )
+    register_vector_info(connection, TypeInfo.fetch(connection, f"{row[0]}.vector"))
+    if half := TypeInfo.fetch(connection, f"{row[0]}.halfvec"):
+        register_halfvec_info(connection, half)
 
 
 def unavailable(error: psycopg.Error, doing: str) -> TargetUnavailable:

@@ -8,17 +8,16 @@ from psycopg.sql import SQL, Composed, Identifier
 from drill.target.base import TargetSettings
 
 COLUMNS = SQL(
-    "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
-    "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"
+    "SELECT attname, format_type(atttypid, NULL), attgenerated <> '' FROM pg_attribute "
+    "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
-"""Name and type of every column that can be written."""
-SESSION = SQL("SELECT set_config('statement_timeout', %s, false), set_config('extra_float_digits', '1', false)")
-"""``extra_float_digits``: numbers in a payload must survive the way through JSON."""
+"""Name and type of every column, and whether the server computes it: then it is read, and never written."""
 
 RIGHTS = SQL(
     "SELECT ARRAY(SELECT needed FROM unnest(%(needed)s::text[]) AS needed "
     "WHERE NOT has_table_privilege(%(table)s::regclass, needed)), "
-    "row_security_active(%(table)s::regclass), current_setting('transaction_read_only') = 'on'"
+    "row_security_active(%(table)s::regclass), "
+    "current_setting('default_transaction_read_only') = 'on' OR pg_is_in_recovery()"
 )
 """What is not granted, whether policies hide rows from this user, whether the server takes no writes (a replica)."""
 
@@ -58,13 +57,15 @@ def table_name(settings: TargetSettings) -> Identifier:
     return Identifier(*settings.table.split("."))
 
 
-def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> Statements:
-    """Return the statements for a table with ``columns`` (name and type).
+def build(settings: TargetSettings, columns: Sequence[tuple[str, str, bool]]) -> Statements:
+    """Return the statements for a table with ``columns`` (name, type, whether it is generated).
 
     The scan pages by key in the id column's own order, not in byte order: no caller needs an order, and only its own
     order is the one its index has (a sort for each page would make the scan quadratic).
     """
-    types = dict(columns)
+    types = {name: kind for name, kind, _ in columns}
+    others = [name for name in types if name != settings.vector_column]
+    written = [name for name, _, generated in columns if not generated and name != settings.vector_column]
     parts = {
         "t": _name(*settings.table.split(".")),
         "id": _name("t", settings.id_column),
@@ -78,9 +79,9 @@ def build(settings: TargetSettings, columns: Sequence[tuple[str, str]]) -> State
         "ids": SQL("%(ids)t::text[]::{}[]").format(_type(types[settings.id_column])),
         "id_type": _type(types[settings.id_column]),
         "vector_type": _type(types[settings.vector_column]),
-        "others": SQL(", ").join(_name(name) for name, _ in columns if name != settings.vector_column),
-        "their": SQL(", ").join(_name("t", name) for name, _ in columns if name != settings.vector_column),
-        "saved": SQL(", ").join(_name("saved", name) for name, _ in columns if name != settings.vector_column),
+        "others": SQL(", ").join(map(_name, written)),
+        "their": SQL(", ").join(_name("t", name) for name in others),
+        "saved": SQL(", ").join(_name("saved", name) for name in written),
     }
     page = "SELECT {id}::text, {shown} FROM {t} t WHERE {tenant} = %(tenant)s{after} ORDER BY {id} LIMIT %(limit)s"
     parts["chosen"] = SQL("FROM {t} t WHERE {tenant} = %(tenant)s AND {id} = ANY({ids})").format(**parts)

@@ -127,6 +127,10 @@ class WeaviateTarget:
                     "check the collection's schema, then run again"
                 )
 
+    def reaches(self) -> list[str]:
+        """Return what of a document could not be written back."""
+        return ["the collection has cross-references, which no quarantine keeps"] * self._has_references
+
     def describe(self) -> Mapping[str, str]:
         """Return kind, versions and collection."""
         import weaviate
