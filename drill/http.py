@@ -196,7 +196,7 @@ class HttpClient:
             tls=bool(refused),
             date=response.headers.get("date", ""),
             framed="content-length" in response.headers or "transfer-encoding" in response.headers,
-            apart=Apart.LIMITED if says.limited else None,
+            apart=Apart.LIMITED if says.limited and self._limiter is not None else None,
         )
 
     def close(self) -> None:

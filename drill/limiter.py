@@ -26,8 +26,6 @@ PATIENCE_S = 180.0
 """For how long checks wait for one instance's limiter in a whole drill."""
 ROOM_S = 1.0
 """How long a probe waits for its place within the rate; one that is sent later would be no sample of its time."""
-HELD_BACK_S = 0.5
-"""A pause between two probes that is longer than usual."""
 SLOWEST_S = 60.0
 """The longest pause between two probes of an instance that has limited the drill."""
 
@@ -113,11 +111,6 @@ class Limiter:
         """Return when an instance may be probed again that was probed at ``last`` (monotonic)."""
         gate = self._gates.get(instance)
         return last if gate is None else max(gate.blocked_until, gate.probes_blocked_until, last + gate.gap_s)
-
-    @property
-    def held_back(self) -> bool:
-        """Whether probes are sent more rarely than they should be, for what an answer has told of a limit."""
-        return any(gate.gap_s > HELD_BACK_S or gate.probes_blocked_until for gate in self._gates.values())
 
     def sent(self, instance: str = "") -> int:
         """Return how many requests went to one instance; without a name, to all."""

@@ -20,9 +20,9 @@ SCRAPES_S = 180.0
 """Waits for Prometheus' next scrapes, all together."""
 GLANCE_S = 2.0
 """How often the metrics are looked at while something is waited for, at most; ``BALANCED_S`` where one address is read
-many times (``BALANCED``) to meet every process behind it."""
-BALANCED, BALANCED_S = 64, 10.0
-CHECKS = 250
+many times (``LEAST_BALANCED`` to ``BALANCED``) to meet every process behind it."""
+BALANCED, LEAST_BALANCED, BALANCED_S = 64, 16, 10.0
+CHECKS = 200
 """Requests of all checks to one instance that do not depend on the configuration."""
 SAMPLED = 5
 """Queries to each tenant that are made of FAISS's own texts."""
@@ -106,6 +106,6 @@ def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int
     reading, every_s = (BALANCED, BALANCED_S) if balanced else (1, GLANCE_S)
     queries = len(config.smoke.queries) + SAMPLED * len(config.service.tenants)
     reloads = 2 * apply + (_rungs(config) if reopen else 0)
-    polls = reloads * (50 + config.service.reload_timeout_s)
+    looks = reloads * (40 + config.service.reload_timeout_s)
     readings = 30 + seconds / every_s
-    return math.ceil(CHECKS + reading * readings + 4 * queries + polls)
+    return math.ceil(CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)))

@@ -92,6 +92,7 @@ class Prober:
         self._lock = threading.Condition()
         self._sick_since: dict[str, float] = {}
         self._asked: dict[str, float] = {}
+        self._held_back: list[float] = []
         self._stop = threading.Event()
         self._free = threading.Semaphore(WORKERS)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="probe")
@@ -135,6 +136,10 @@ class Prober:
         """Return how many probes due in the window were answered well, per instance."""
         return Counter(result.instance for result in self.results(since, until) if result.ok)
 
+    def held_back(self, since: float, until: float) -> int:
+        """Return how many probes of a time were not sent, for what the service's limiter leaves room for."""
+        return sum(since <= due < until for due in self._held_back)
+
     def _run(self) -> None:
         due = time.monotonic()
         index = 0
@@ -162,9 +167,10 @@ class Prober:
         last = self._asked.get(instance, float("-inf"))
         sick = self._sick_since.get(instance)
         at = last if sick is None else last + min(MAX_GAP_S, (due - sick) / PATIENCE)
-        if self._limiter is not None:
-            at = max(at, self._limiter.next_probe(instance, last))
         if due < at - 0.5 / rate:
+            return False
+        if self._limiter is not None and due < self._limiter.next_probe(instance, last) - 0.5 / rate:
+            self._held_back.append(due)
             return False
         self._asked[instance] = due
         return True

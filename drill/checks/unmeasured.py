@@ -27,8 +27,8 @@ def why_few(drill: Drill, window: Window) -> Iterable[str]:
     since, until = window.first.ended, window.last.began
     if limited := drill.limiter.limited(since, until):
         yield f"the service limits the drill (HTTP 429, {limited} times): {ALLOW_MORE}"
-    elif drill.limiter.held_back:
-        yield f"the service says that little remains of its limit, which is left to users: {ALLOW_MORE}"
+    elif held := drill.prober.held_back(since, until):
+        yield f"{held} probes were not sent: what remains of the service's limit is left to users: {ALLOW_MORE}"
     if lost_s := drill.heartbeat.lost_s(since, until):
         yield f"the drill itself stood still for {lost_s:.0f} s"
     missed = sum(result.apart is Apart.UNMEASURED for result in drill.prober.results(since, until))

@@ -50,6 +50,18 @@ def test_a_dry_run_sends_a_small_part_of_what_a_drill_sends(foreign: Desk) -> No
     assert 0 < rehearsed < (asked(foreign) - rehearsed) / 3
 
 
+def test_where_users_share_a_limit_with_the_drill_none_of_them_is_turned_away(stack: Stack, desk: Desk) -> None:
+    """The drill takes what users leave; with its usual rate, the limit would be used up before the minute is over."""
+    stack.fault("shared_rate_limit")
+    stack.reload()
+    ran = desk.drill("--apply", "--purge", "off")
+    assert ran.code == 10, ran
+    assert "left to users" in ran.reason("slo.latency")
+    pages = [urllib.request.urlopen(f"{url}/metrics").read().decode() for url in stack.base_urls]
+    assert all('http_requests_total{method="POST"' in page for page in pages), "they are counted"
+    assert not any('status="429"' in page for page in pages)
+
+
 def observing(desk: Desk) -> bool:
     """Whether the running drill has come to the observation."""
     return any('"smoke.chat"' in one.read_text() for one in desk.artifacts.glob("drills/*/events.ndjson"))

@@ -7,9 +7,14 @@ import pytest
 
 from drill.config import Config, Metrics, Probe, Reopen, Service, Slo
 from drill.load import budget_of, most_probes_per_s, window_rate
+from drill.service import pause_s
 from tests.library.world import MIGRATING, make_drill
 
 TWO = Config(service=Service(instances=["http://a:1", "http://b:2"]))
+
+
+def checks(config: Config) -> int:
+    return budget_of(config, apply=True, judged=True, purge=True, reopen=False).checks
 
 
 def total(config: Config, **choices: bool) -> int:
@@ -64,3 +69,14 @@ def test_probes_leave_room_for_the_checks_but_keep_their_own_rate(rate: float, m
 def test_a_window_is_probed_from_its_first_moment_on_at_the_rate_that_it_needs(observe_s: float, rate: float) -> None:
     """So that the rate need not rise inside it, and take the latency with it."""
     assert window_rate(Config(slo=Slo(observe_s=observe_s))) == pytest.approx(rate)
+
+
+def test_a_restart_that_takes_its_whole_time_stays_within_what_was_announced() -> None:
+    """Each look at a service that is awaited is one of its health and one of its metrics."""
+    for timeout_s in (1.0, 60.0, 600.0):
+        waited, looks = 0.0, 0
+        while waited < timeout_s:
+            waited, looks = waited + pause_s(waited), looks + 1
+        slow = replace(TWO, service=replace(TWO.service, reload_timeout_s=timeout_s))
+        quick = replace(TWO, service=replace(TWO.service, reload_timeout_s=0.1))
+        assert 2 * 2 * looks <= checks(slow) - checks(quick) + 2 * 2 * 40, timeout_s

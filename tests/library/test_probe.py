@@ -254,6 +254,8 @@ def test_an_instance_that_limits_the_drill_is_asked_when_its_limiter_has_room() 
         limiter.note("http://a", Told())
     limiter.note("http://a", Told(429, 60.0))
     assert times(one, "http://a", 70.0) == pytest.approx([60.0, 62.0, 64.0, 66.0, 68.0])
+    assert one.held_back(0.0, 70.0) == 345
+    assert one.held_back(0.0, 60.0) == 300
     assert len(times(one, "http://b", 70.0)) == 350
     one.stop()
 

@@ -17,7 +17,7 @@ from drill.checks.smoke import embed, search
 from drill.checks.unmeasured import stood_still
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.limits import Apart, Told
+from drill.limits import Apart
 from drill.metrics.scrape import ScrapeSource
 from drill.observation import Window
 from drill.probe import ProbeResult
@@ -169,9 +169,7 @@ def test_a_service_that_limits_every_request_is_unproven_and_never_red(tmp_path:
             ScrapeSource(shared_client(), "/metrics", {}).snapshot(server.url)
 
 
-def test_a_limiter_that_was_seen_is_the_reason_also_without_one_429(drill: Drill) -> None:
-    with_probes(drill, probes(40))
-    drill.limiter.note(A, Told(200, None, 100_000.0, 60.0, 100_000.0))
-    assert "left to users" not in latency(drill, served(QUICK, count=40)).reason, "plenty remains"
-    drill.limiter.note(A, Told(200, None, 100.0, 60.0, 1000.0))
-    assert "left to users" in latency(drill, served(QUICK, count=40)).reason
+@pytest.mark.parametrize("held", [0, 7])
+def test_probes_that_were_left_to_users_are_the_reason_also_without_one_429(drill: Drill, held: int) -> None:
+    with_probes(drill, replace(probes(40), held=held))
+    assert ("7 probes were not sent" in latency(drill, served(QUICK, count=40)).reason) is (held > 0)

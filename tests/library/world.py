@@ -10,6 +10,8 @@ from drill.checks.preflight import NEEDED
 from drill.context import Drill
 from drill.http import HttpClient
 from drill.launch import Launch, Options, launch
+from drill.limiter import Limiter
+from drill.load import Budget
 from drill.metrics.snapshot import START_TIME, Key, Snapshot
 from drill.observation import Reading, Window, open_window
 from drill.primary import FaissDir, IndexFacts, Look
@@ -58,7 +60,7 @@ def start(
 @cache
 def shared_client() -> HttpClient:
     """Return the one client of all drills: loading the certificate authorities takes its time."""
-    return HttpClient(timeout_s=5.0)
+    return HttpClient(timeout_s=5.0, limiter=Limiter([], Budget(0, 0, 1000.0)))
 
 
 def close_drills() -> None:
@@ -107,6 +109,11 @@ class Probes:
 
     found: Sequence[ProbeResult] = ()
     rate: float = 10.0
+    held: int = 0
+    """Probes that were not sent, to leave users their share of a limit."""
+
+    def held_back(self, _since: float, _until: float) -> int:
+        return self.held
 
     def results(self, since: float = 0.0, until: float = float("inf")) -> list[ProbeResult]:
         return [result for result in self.found if since <= result.due < until]
