@@ -128,7 +128,7 @@ class Comeback:
         met = [one for known, one in seen.snapshots.items() if known == name or seen.behind_one_address]
         if not met:
             return "gone" if before is not None and name in before.snapshots else "unknown"
-        if any(one.start_time is None for one in met):
+        if any(one.start_time is None and not one.workers for one in met):
             return "unknown"
         new = set(new_processes(self.drill, before, seen))
         names = {known for known in seen.snapshots if known == name or seen.behind_one_address}

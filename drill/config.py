@@ -58,6 +58,9 @@ class Service:
     """Where each instance says its own effective flags, as JSON; empty: nowhere."""
     flags: dict[str, str] = field(default_factory=dict)
     """``dual_write``, ``shadow_read``, ``backend``: their places in that JSON (JMESPath); by default their names."""
+    worker_id: str = ""
+    """How a health answer names the worker that gave it, where several share a port and one page of metrics:
+    ``header:NAME`` or ``json:PATH`` (JMESPath). A restart must change every one. Empty: one process an instance."""
     dual_write_lag_s: float = 5.0
     """How long a dual-write may take to the target: a document that is not there then was not written there."""
 

@@ -9,6 +9,7 @@ from drill.addresses import endpoint, same
 from drill.config import Config, Service, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
+from drill.metrics.workers import worker_id_problem
 from drill.primary import KINDS as PRIMARY_KINDS
 from drill.target.settings import key_types
 
@@ -78,11 +79,17 @@ def _check_service(service: Service) -> None:
         if (value := getattr(service, name)) not in METHODS:
             raise UsageError(f"[service] {name}: seen {value!r}, expected one of {', '.join(METHODS)}")
     _check_flags(service.flags)
+    _check_worker_id(service.worker_id)
     if service.on_boot_failure not in {"restore", "leave"}:
         raise UsageError(f'[service] on_boot_failure: seen {service.on_boot_failure!r}, expected "restore" or "leave"')
     if not service.tenants:
         raise UsageError("[service] tenants: seen none, expected at least one")
     _check_instances(service.instances)
+
+
+def _check_worker_id(worker_id: str) -> None:
+    if worker_id and (problem := worker_id_problem(worker_id)):
+        raise UsageError(f"[service] worker_id: seen {worker_id!r}, {problem}")
 
 
 def _check_canary(config: Config) -> None:

@@ -188,7 +188,17 @@ class Drill:
 
     @cached_property
     def source(self) -> MetricsSource:
-        """Where metrics are read: the configured Prometheus, else the instances themselves."""
+        """Where metrics are read: the configured Prometheus, else the instances themselves; with their workers."""
+        service = self.config.service
+        if not service.worker_id:
+            return self._source
+        from drill.metrics.workers import WorkerSource, named_by
+
+        identify = named_by(service.worker_id, lambda url: self.client.get(url + service.health_path, fresh=True))
+        return WorkerSource(self._source, identify, self.direct)
+
+    @cached_property
+    def _source(self) -> MetricsSource:
         metrics, direct = self.config.metrics, self.direct
         if not metrics.prometheus_url and not self.config.service.instances:
             from drill.metrics.balanced import BalancedSource

@@ -52,6 +52,8 @@ class Reply:
     """Whether there was no answer because of TLS: certificate, version, client certificate, or none spoken."""
     date: str = ""
     """When the answer was made by the clock of its host, as its head says."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Names in lower case."""
     framed: bool = True
     """Whether the answer said itself where its body ends; one that ends with its connection may have been cut off."""
     apart: Apart | None = None
@@ -195,6 +197,7 @@ class HttpClient:
             hint=self._unauthorized if status in {401, 403} else refused,
             tls=bool(refused),
             date=response.headers.get("date", ""),
+            headers=dict(response.headers),
             framed="content-length" in response.headers or "transfer-encoding" in response.headers,
             apart=Apart.LIMITED if says.limited and self._limiter is not None else None,
         )

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from drill.config import Config
+from drill.metrics.workers import GLANCE, MOST, PAGES
 
 PROBE_SHARE = 0.8
 """Share of ``max_rate`` that probes take at most; the rest is for health, metrics pages and checks."""
@@ -24,6 +25,8 @@ many times (``LEAST_BALANCED`` to ``BALANCED``) to meet every process behind it.
 BALANCED, LEAST_BALANCED, BALANCED_S = 64, 16, 10.0
 CHECKS = 200
 """Requests of all checks to one instance that do not depend on the configuration."""
+WORKERS, WAITED_FOR = MOST + 2 * PAGES, 12
+"""Requests that meet the workers of an instance and compare their pages, and readings of a drill that do so."""
 SAMPLED = 5
 """Queries to each tenant that are made of FAISS's own texts."""
 
@@ -108,4 +111,5 @@ def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int
     reloads = 2 * apply + (_rungs(config) if reopen else 0)
     looks = reloads * (40 + config.service.reload_timeout_s)
     readings = 30 + seconds / every_s
-    return math.ceil(CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)))
+    named = WORKERS * WAITED_FOR + GLANCE * (readings + looks) if config.service.worker_id else 0
+    return math.ceil(CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)) + named)

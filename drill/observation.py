@@ -4,10 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from drill.errors import CannotMeasure
-from drill.metrics.snapshot import NOTHING, START_TIME, Delta, History, Snapshot
+from drill.metrics.snapshot import NOTHING, START_TIME, Delta, History, Snapshot, is_another
 
 if TYPE_CHECKING:
     from drill.probe import Prober
@@ -48,8 +48,9 @@ class MetricsSource(Protocol):
     Nothing here raises: what cannot be read is ``unread``.
     """
 
-    waits: ClassVar[bool]
-    """Whether a reading has to wait for the next scrapes."""
+    @property
+    def waits(self) -> bool:
+        """Whether a reading has to wait for the next scrapes."""
 
     def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:
         """Read every instance as it is now; with ``wait=False``, as it was when it was scraped last."""
@@ -95,7 +96,7 @@ class Window:
 
     ``deltas`` count from the first reading. ``since_boot`` counts from the start of the process where the drill knows
     that the process is new: what a rolled-back process must never do, it must not have done before the first reading
-    either (METRICS.md, section 0 rule 6).
+    either (METRICS.md, section 0 rule 6). A page that several workers share outlives them, and counts from before them.
     """
 
     first: Reading
@@ -115,7 +116,8 @@ class Window:
     def asked(self) -> dict[str, "Scalar"]:
         """How it was read, as details of evidence: the query, and what is known of instances that are not listed."""
         known = {"query": self.query, "behind one address": self.last.behind_one_address}
-        return {name: text for name, text in known.items() if text}
+        workers = {name: fact for name, fact in self.last.facts.items() if name.startswith("workers of ")}
+        return {**{name: text for name, text in known.items() if text}, **workers}
 
     @property
     def seconds(self) -> float:
@@ -137,7 +139,8 @@ def open_window(
     history = {name: known.history.get(name, NOTHING) for name in both}
     deltas = {name: Delta(first.snapshots[name], last.snapshots[name], history[name]) for name in both}
     new = set(new_processes)
-    since_boot = {name: _from_zero(delta) if name in new else delta for name, delta in deltas.items()}
+    zeroed = {name for name, delta in deltas.items() if name in new and delta.after.start_time is not None}
+    since_boot = {name: _from_zero(delta) if name in zeroed else delta for name, delta in deltas.items()}
     inside = [r for r in prober.results(first.ended, last.began) if r.ok and r.due + r.latency_s <= last.began]
     probes = _attributed(Counter(result.instance for result in inside), both)
     unread = {**first.unread, **last.unread, **known.unread}
@@ -176,4 +179,4 @@ def replaced(before: Reading, after: Reading) -> list[str]:
         old = {one.start_time for one in before.snapshots.values()}
         return [name for name, one in after.snapshots.items() if one.start_time not in old]
     pairs = ((name, before.snapshots.get(name), after.snapshots.get(name)) for name in after.snapshots)
-    return [name for name, old, new in pairs if old and new and old.start_time != new.start_time]
+    return [name for name, old, new in pairs if old and new and is_another(old, new)]

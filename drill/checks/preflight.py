@@ -265,7 +265,8 @@ def _metrics(drill: Drill) -> Evidence:
     if last.unread:
         return Evidence(Verdict.ERROR, "; ".join(dict.fromkeys(last.unread.values())), detail=detail)
     for name, seen in last.snapshots.items():
-        missing = [family for family in NEEDED if not seen.has(family)]
+        needed = [family for family in NEEDED if family != START_TIME or not seen.workers]
+        missing = [family for family in needed if not seen.has(family)]
         if missing:
             reason = (
                 f"{short(name)} does not expose {', '.join(missing)}; see [metrics] names if they are called otherwise"

@@ -56,6 +56,12 @@ def judge_silence(
     return measured.judged(Verdict.PASS, f"{what} silent on {where}")
 
 
+_UNSEEN = (
+    f"{{}} does not expose {START_TIME}: a restart would not be seen; "
+    "where several workers share its page, let each name itself ([service] worker_id)"
+)
+
+
 def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
     """Return why silence in this window would prove nothing; an empty text if it does prove something."""
     if (known := _source_doubts(window))[1]:
@@ -67,8 +73,8 @@ def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
                 Verdict.INCONCLUSIVE,
                 f"{short(name)} does not expose {', '.join(missing)}: silence cannot be told from absence",
             )
-        if delta.after.start_time is None:
-            return Verdict.INCONCLUSIVE, f"{short(name)} does not expose {START_TIME}: a restart would not be seen"
+        if delta.after.start_time is None and not (delta.before.workers and delta.after.workers):
+            return Verdict.INCONCLUSIVE, _UNSEEN.format(short(name))
         if delta.restarted:
             return Verdict.INCONCLUSIVE, f"{short(name)} restarted by itself inside the window"
         if window.probes[name] == 0:

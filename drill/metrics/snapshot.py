@@ -34,6 +34,8 @@ class Snapshot:
     """Seconds by the source's clock: this process' monotonic one, or the time of the scrape by Prometheus."""
     families: Mapping[str, str]
     samples: Mapping[Key, float]
+    workers: frozenset[str] = frozenset()
+    """Who answers at this instance, where its workers name themselves."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Key]]:
@@ -59,6 +61,14 @@ class Snapshot:
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of the selected samples; 0 if there are none (ask `has` whether that is a true zero)."""
         return sum(value for _, value in self.select(name, **labels))
+
+
+def is_another(old: Snapshot, new: Snapshot) -> bool:
+    """Whether ``new`` is of another process than ``old``; where workers name themselves, of none of the same workers.
+
+    A worker that is replaced while others stay is no restart: it has the environment of those.
+    """
+    return old.start_time != new.start_time or bool(old.workers and new.workers and not old.workers & new.workers)
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,8 @@ class Delta:
 
     @property
     def restarted(self) -> bool:
-        """Whether the process was replaced in between (its start time has a new value)."""
-        return self.before.start_time != self.after.start_time or bool(self.between.reborn_at)
+        """Whether the process was replaced in between: its start time has a new value, or no old worker is left."""
+        return is_another(self.before, self.after) or bool(self.between.reborn_at)
 
     @property
     def seconds(self) -> float:
