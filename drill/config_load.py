@@ -5,7 +5,7 @@ in the env file, ``drill.toml``, the service's own names in the env file, the de
 """
 
 import json
-import math
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -17,6 +17,9 @@ from drill.config_check import check
 from drill.config_defaults import Defaults, Tables, Values, kind_called
 from drill.errors import UsageError
 from drill.target.settings import KINDS, all_keys, keys_of, kinds_with
+
+MAX_CHARS = 1024 * 1024
+"""Larger than any ``drill.toml``."""
 
 
 def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
@@ -54,11 +57,17 @@ def _read_toml(path: Path | None) -> Tables:
     if path is None:
         return {}
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_CHARS + 1)
+        data = tomllib.loads(text) if len(text) <= MAX_CHARS else {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name}: cannot be read ({type(error).__name__}); expected a UTF-8 TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}; correct that line") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+        raise UsageError(f"{path.name}: cannot be meant ({type(error).__name__}); expected a drill.toml") from None
+    if len(text) > MAX_CHARS:
+        raise UsageError(f"{path.name}: more than {MAX_CHARS} characters; expected a drill.toml; check --drill-config")
     for section, table in data.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path.name}: unknown key {section!r}; expected sections {', '.join(_sections())}")
@@ -85,7 +94,7 @@ def _from_text(name: str, text: str, kind: Any) -> Any:
     readers: dict[Any, Callable[[str], Any]] = {str: str, int: int, float: float}
     try:
         return readers[kind](text) if kind in readers else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(
             f"{name}: cannot be read as {_type_name(kind)}; lists and tables are written as JSON"
         ) from None
@@ -123,7 +132,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         return [_convert(item, get_args(kind)[0], f"{where}[{index}]") for index, item in enumerate(value)]
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _convert(item, get_args(kind)[1], f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if kind is float and type(value) in {int, float} and abs(value) <= sys.float_info.max:
         return float(value)
     if kind is object or (isinstance(kind, type) and type(value) is kind and kind is not float):
         return value

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drill.config import Config, Query, Target
-from drill.config_load import find_config, load_config
+from drill.config_load import MAX_CHARS, find_config, load_config
 from drill.errors import UsageError
 from drill.target.settings import PgvectorKeys
 
@@ -263,6 +263,31 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"[slo]\n# \xff")
     with pytest.raises(UsageError, match=r"drill\.toml: cannot be read"):
         load_config(path, tmp_path / ".env", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        (f"x = {'[' * 100_000}", "cannot be meant"),
+        (f"[slo]\nmin_requests = {'9' * 5000}", "cannot be meant"),
+        (f"[slo]\np50_ms = {'9' * 400}", "[slo] p50_ms"),
+        ("#" * (MAX_CHARS + 1), "more than"),
+    ],
+    ids=["deep", "many digits", "too large for a float", "large"],
+)
+def test_a_file_that_nobody_means_is_refused_in_one_line(tmp_path: Path, toml: str, words: str) -> None:
+    assert words in refusal(tmp_path, toml)
+
+
+def test_a_variable_that_nobody_means_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert "DRILL_SMOKE__QUERIES" in refusal(tmp_path, environ={"DRILL_SMOKE__QUERIES": "[" * 100_000})
+
+
+def test_a_file_that_windows_wrote_is_read(tmp_path: Path) -> None:
+    """With a byte order mark in front and CRLF at the ends of its lines."""
+    path = tmp_path / "drill.toml"
+    path.write_bytes(b"\xef\xbb\xbf[slo]\r\np50_ms = 7\r\n")
+    assert load_config(path, tmp_path / ".env", {}, {}).slo.p50_ms == 7.0
 
 
 def test_the_configuration_is_looked_for_by_option_then_beside_the_env_file_then_in_the_root(tmp_path: Path) -> None:
