@@ -202,7 +202,7 @@ class Supervisor:
         before = set(switched.get(found.name, ()))
         chosen = set(request["instances"] or (*range(INSTANCES), REHEARSAL))
         after = before | chosen if request["on"] else before - chosen
-        places = Places(self._home.faiss_dir, self._home.keep / found.name)
+        places = Places(self._home.env_file, self._home.faiss_dir, self._home.keep / found.name)
         if after and not before:
             found.hooks.switched_on(places)
         if before and not after:

@@ -10,6 +10,7 @@ from sandbox.faults import (
     rehearsal,
     reopen,
     restarts,
+    sealed,
     snapshots,
     target,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "rehearsal",
     "reopen",
     "restarts",
+    "sealed",
     "snapshots",
     "target",
 ]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Directories a fault may damage, and one of its own to keep what it must put back."""
+    """What a fault may damage, and a directory of its own to keep what it must put back."""
 
+    env_file: Path
     faiss_dir: Path
     keep_dir: Path
 

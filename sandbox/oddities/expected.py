@@ -25,6 +25,8 @@ BY_REQUESTS = (
 TURNED_AWAY = "what was not answered proves nothing, and nothing bad was seen"
 
 STATED: dict[str, Expected] = {
+    "env_file_of_systemd": _well("lines that python-dotenv skips are left alone, and hold up no rollback"),
+    "own_names": _well("what merely serves as a default stops nothing, and nobody reads other values"),
     "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
     "ingest_drops": _well("no document shows dual-write, and each process says that it is off"),
     "deletes_nothing": _tells(

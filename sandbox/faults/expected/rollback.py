@@ -301,6 +301,13 @@ ROLLBACK: dict[str, Expected] = {
         "post.backend",
         also={"post.target_errors": "the target fails them", "slo.errors": "the target fails them"},
     ).on(1),
+    # The env file
+    "env_file_signed": Expected(
+        {"preflight.env_file": FAIL},
+        "an edit would make it unreadable to the tool that signed it",
+        result="refused",
+        says=("encrypted or signed (sops)", "decrypt"),
+    ),
     # FAISS
     "faiss_emptied": _refused("there is nothing to fall back to"),
     "faiss_truncated": _refused("the index cannot be read"),
