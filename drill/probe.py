@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drill.answered import Answered
 from drill.http import HttpClient, Reply
 from drill.limits import Apart
 
@@ -89,6 +90,7 @@ class Prober:
         self.rate = rate
         self._limiter = limiter
         self._results: list[ProbeResult] = []
+        self.answered = Answered()
         self._lock = threading.Condition()
         self._sick_since: dict[str, float] = {}
         self._asked: dict[str, float] = {}
@@ -187,6 +189,8 @@ class Prober:
             body = {"query": ask.query, "top_k": self._top_k, "tenant": ask.tenant}
             reply = self._client.post(ask.instance + self._path, body)
             error = wrong_answer(reply)
+            if not error:
+                self.answered.note(ask, due, reply)
             self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error, late_s, reply.apart, rate))
         finally:
             self._free.release()

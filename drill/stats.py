@@ -28,16 +28,16 @@ def quantile_bounds(values: Sequence[float], q: float) -> tuple[float, float]:
     return (values[low - 1] if low >= 1 else 0.0, values[high - 1] if high <= n else math.inf)
 
 
-def rate_bounds(events: float, trials: float) -> tuple[float, float]:
-    """Return one-sided 95 % lower and upper bounds of a rate, by Wilson's score with the exact value at zero events.
+def rate_bounds(events: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return one-sided lower and upper bounds of a rate, by Wilson's score with the exact value at zero events.
 
     Zero in n proves no less than 1 - 0.05^(1/n), the "rule of three": 1.0 % at n = 300.
     """
     if trials <= 0:
         return 0.0, 1.0
     if events <= 0:
-        return 0.0, 1 - (1 - CONFIDENCE) ** (1 / trials)
-    z = _z()
+        return 0.0, 1 - (1 - confidence) ** (1 / trials)
+    z = _z(confidence)
     p = min(1.0, events / trials)
     centre = p + z * z / (2 * trials)
     spread = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
@@ -61,8 +61,8 @@ def ratio_bounds(before: Sequence[float], after: Sequence[float], q: float, roun
     return ratios[left_out], ratios[-1 - left_out]
 
 
-def _z() -> float:
+def _z(confidence: float = CONFIDENCE) -> float:
     """Return the standard normal quantile of the confidence; ``statistics`` is slow to load, and only needed here."""
     from statistics import NormalDist
 
-    return NormalDist().inv_cdf(CONFIDENCE)
+    return NormalDist().inv_cdf(confidence)

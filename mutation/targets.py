@@ -11,6 +11,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/post.py": tuple(f"{LIBRARY}/test_{name}.py" for name in ("post", "stable", "slo", "silence")),
     "drill/checks/smoke.py": (f"{LIBRARY}/test_smoke.py", f"{LIBRARY}/test_smoke_bounds.py"),
     "drill/checks/preflight.py": (f"{LIBRARY}/test_preflight.py", f"{LIBRARY}/test_preflight_plan.py"),
+    "drill/checks/faiss_answers.py": (f"{LIBRARY}/test_faiss_answers.py",),
     "drill/checks/faiss_kept.py": (f"{LIBRARY}/test_faiss_kept.py",),
     "drill/checks/workers.py": (f"{LIBRARY}/test_workers.py",),
     "drill/checks/alerts.py": ("tests/prometheus/test_alerts.py", "tests/prometheus/test_alert_bounds.py"),

@@ -7,6 +7,7 @@ anything is written and again at the end, and documents that were there are aske
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from drill.checks.faiss_answers import answers_in, judge_answers
 from drill.config import Primary as Settings
 from drill.context import Drill
 from drill.errors import CannotMeasure, DrillError, NoFallback
@@ -19,6 +20,8 @@ SAMPLE, SAMPLES = 1_000, 100_000
 """Known documents that are asked for again, of a tenant and of all together at most."""
 FEWEST = 50
 """Known documents of a tenant, however many tenants there are."""
+SURE = 0.9999
+"""How sure a sample must be that too many are gone: every tenant of every drill is judged by one."""
 SHOWN = 4
 """Tenants that are spelled out in a reason; the rest is counted."""
 
@@ -43,9 +46,9 @@ def remember(primary: Primary, tenants: Sequence[str]) -> dict[str, Look]:
     return {tenant: primary.look(tenant, sample=size) for tenant in tenants}
 
 
-def faiss(drill: Drill, _window: Window) -> Evidence:
-    """Judge every tenant against what was remembered before anything was written."""
-    return _judge(drill)
+def faiss(drill: Drill, window: Window) -> Evidence:
+    """Judge every tenant against what was remembered before anything was written, and what probes were answered."""
+    return _judge(drill, window)
 
 
 def faiss_again(drill: Drill) -> Evidence | None:
@@ -61,18 +64,26 @@ def faiss_again(drill: Drill) -> Evidence | None:
     return _judge(drill)
 
 
-def _judge(drill: Drill) -> Evidence:
+def loss(drill: Drill) -> str:
+    """Say what FAISS has lost since it was looked at first, beyond what users may have deleted; empty: nothing."""
+    evidence = _judge(drill) if drill.faiss_before else None
+    return evidence.reason if evidence is not None and evidence.verdict is Verdict.FAIL else ""
+
+
+def _judge(drill: Drill, window: Window | None = None) -> Evidence:
     if drill.primary is None:
         return Evidence(Verdict.NOT_RUN, drill.no_primary)
     settings = drill.config.primary
-    found = [_kept(drill, drill.primary, tenant) for tenant in drill.config.service.tenants]
+    found = [_kept(drill, drill.primary, tenant, window) for tenant in drill.config.service.tenants]
     return _together(found, settings)
 
 
-def _kept(drill: Drill, primary: Primary, tenant: str) -> Kept:
+def _kept(drill: Drill, primary: Primary, tenant: str, window: Window | None) -> Kept:
     before = drill.faiss_before.get(tenant)
+    answers = answers_in(drill, window, tenant) if window else None
+    wanted = {*(before.sample if before else ()), *(answers.ids if answers else ())}
     try:
-        now = primary.look(tenant, before.sample if before else ())
+        now = primary.look(tenant, wanted)
     except NoFallback as lost:
         return Kept(Verdict.FAIL, str(lost), tenant, before.facts.distinct if before else 0)
     except CannotMeasure as problem:
@@ -80,7 +91,19 @@ def _kept(drill: Drill, primary: Primary, tenant: str) -> Kept:
     drill.faiss_versions[tenant] = now.version
     if before is None or not before.sample:
         return Kept(Verdict.INCONCLUSIVE, f"{tenant}: not looked at before, nothing to compare with", tenant)
-    return compared(tenant, _without(before, drill.swept.get(tenant, set())), now, drill.config.primary)
+    before = _without(before, drill.swept.get(tenant, set()))
+    kept = compared(tenant, before, now, drill.config.primary)
+    return _with_answers(kept, *judge_answers(drill, primary, tenant, answers, now)) if answers else kept
+
+
+def _with_answers(kept: Kept, verdict: Verdict, text: str) -> Kept:
+    """Return what became of a tenant with the verdict on its answers: the worse of the two counts."""
+    detail = {**kept.detail, f"{kept.tenant}: answers": text} if text else kept.detail
+    worse = verdict.rank > kept.verdict.rank
+    if not text or (verdict is not kept.verdict and not worse):
+        return replace(kept, detail=detail)
+    told = f"{kept.tenant}: {text}" if worse else f"{kept.text}; {text}"
+    return replace(kept, verdict=verdict, text=told, detail=detail)
 
 
 def _without(look: Look, ids: set[str]) -> Look:
@@ -136,7 +159,7 @@ def _at_least(gone: int, asked: int, documents: int) -> float:
     """Return how many of ``documents`` are gone at least, if ``gone`` of ``asked`` random ones are."""
     from drill.stats import rate_bounds  # not before the flags are on the disk
 
-    return gone if asked >= documents else rate_bounds(gone, asked)[0] * documents
+    return gone if asked >= documents else rate_bounds(gone, asked, SURE)[0] * documents
 
 
 def _together(found: Sequence[Kept], settings: Settings) -> Evidence:

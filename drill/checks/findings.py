@@ -20,6 +20,8 @@ class Findings:
     """What went wrong, and what was measured."""
 
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """What is no proof of anything wrong, and none that all is well."""
     latencies_ms: list[float] = field(default_factory=list)
     asked: int = 0
     failed: int = 0
@@ -84,6 +86,8 @@ class Findings:
         )
         if self.problems:
             return seen.judged(Verdict.FAIL, listed([problem.text for problem in self.problems]))
+        if self.doubts:
+            return seen.judged(Verdict.INCONCLUSIVE, listed(self.doubts))
         if unasked := said(self.apart):
             return replace(seen.judged(Verdict.INCONCLUSIVE, unasked), foretold=foretell([self._limited(unasked)]))
         if not self.asked:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
+from drill.purge.model import Delta, PurgeBlocked, PurgeRefused, PurgeSettings, TenantDelta
 from drill.target.base import Target
 
 MIN_SOURCE_SHARE = 0.95
@@ -77,7 +77,7 @@ def _check_ids(tenant: TenantDelta) -> None:
     twice = {"in FAISS": doubts.twice_in_faiss, "on the target": doubts.twice_on_target}
     for side, count in twice.items():
         if tenant.doomed and count:
-            raise PurgeRefused(
+            raise (PurgeBlocked if doubts.twice_in_faiss else PurgeRefused)(
                 f'{count} documents of {where} {side} have the id of another one there (also 7 and "7"): which one is '
                 "meant cannot be told, expected every id once, remove what is old, then run again"
             )

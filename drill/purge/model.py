@@ -206,3 +206,7 @@ class OverBudget(CannotMeasure):
 
 class PurgeRefused(Refused):
     """A guard holds this plan back."""
+
+
+class PurgeBlocked(PurgeRefused):
+    """What FAISS holds must be put in order first; nothing speaks against the rollback, nor against the plan."""

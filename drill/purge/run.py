@@ -47,6 +47,7 @@ from drill.purge.model import (
     EventLog,
     OverBudget,
     Primary,
+    PurgeBlocked,
     PurgeRefused,
     PurgeReport,
     PurgeSettings,
@@ -145,6 +146,8 @@ class Purge:
         course = _Course(Tally(), first=delta)
         try:
             status, reason = self._run(course, budget, approve)
+        except PurgeBlocked as held:
+            status, reason = PurgeStatus.DEFERRED, f"deferred: {held}{self._kept(course)}"
         except PurgeRefused as held:
             status, reason = PurgeStatus.REFUSED, f"{held}{self._kept(course)}"
         except (OverBudget, TargetUnavailable) as stop:

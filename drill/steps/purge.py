@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from drill.checks.faiss_kept import loss
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.proof.ranks import PASSING
@@ -36,6 +37,11 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(
             Verdict.INCONCLUSIVE, "deferred: dual-write is not proven off; run the drill again"
+        )
+    if lost := loss(drill):
+        drill.record.purge.deferred = True
+        return Outcome.NOT_RUN, Evidence(
+            Verdict.INCONCLUSIVE, f"deferred: the target may hold the last copies of what FAISS lost: {lost}"
         )
     return _perform(drill, purge)
 
@@ -87,7 +93,9 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
     counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
     if refusal:
-        return Outcome.WOULD_CHANGE, seen.judged(Verdict.FAIL, f"{counts}: --apply would refuse to purge: {refusal}")
+        blocked = any(tenant.doomed and tenant.doubts.twice_in_faiss for tenant in delta.tenants)
+        verdict = Verdict.INCONCLUSIVE if blocked else Verdict.FAIL
+        return Outcome.WOULD_CHANGE, seen.judged(verdict, f"{counts}: --apply would refuse to purge: {refusal}")
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
     if missing:
         return outcome, seen.judged(Verdict.FAIL, f"{counts}: --apply could not purge: {'; '.join(missing)}")

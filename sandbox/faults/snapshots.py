@@ -15,6 +15,7 @@ from sandbox.faults.registry import fault
 from sandbox.service import snapshot
 
 if TYPE_CHECKING:
+    from sandbox.content import Hit
     from sandbox.service.core import RetrievalService
 
 LOSES_AFTER_S = 9.0
@@ -179,3 +180,18 @@ class FaissVectorsZeroed(_LosesLater):
     def rewritten(self, held: snapshot.Snapshot) -> snapshot.Snapshot:
         """Write zeros."""
         return snapshot.make(held.documents, held.vectors * 0)
+
+
+@fault
+class LiveIndexShrinks(Hooks):
+    """9 s after the boot the index in memory holds two documents of each tenant; the files on the disk are whole."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._since = monotonic()
+        self._left: dict[str, list[Hit]] = {}
+
+    def hits(self, tenant: str, hits: "list[Hit]") -> "list[Hit]":
+        """Find the two that are left."""
+        left = self._left.setdefault(tenant, hits[:2])
+        return left if monotonic() - self._since > LOSES_AFTER_S else hits

@@ -32,6 +32,29 @@ STATED: dict[str, Expected] = {
     "deletes_nothing": _tells(
         "what the service does not delete is left, named, and no divergence", disable_dual_write="is left in FAISS"
     ),
+    "snapshots_every_second": _well("a snapshot that is replaced while it is read is read again"),
+    "users_delete": Expected(
+        {},
+        "users who delete documents are no loss, where it is said that they do",
+        environ={"DRILL_PRIMARY__EXPECT_DELETES": "true"},
+        result=GREEN,
+        mixes=False,
+    ),
+    "users_delete_unsaid": Expected(
+        {"post.faiss": "inconclusive"},
+        "a few documents fewer may be a loss or users: it is asked which",
+        says=("known ones are gone", "expect_deletes"),
+        result="inconclusive",
+        mixes=False,
+    ),
+    "documents_stand_twice": Expected(
+        {"purge_delta": "inconclusive"},
+        "a needed rollback is not refused for it; the purge needs every id once",
+        says=("have the id of another one", "deferred"),
+        tells={"preflight.faiss": "have the id of another one"},
+        result="inconclusive",
+        mixes=False,
+    ),
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
     "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
     "restarts_one_by_one": _well("each instance is waited for on its own"),

@@ -151,9 +151,11 @@ def merge(old: Snapshot, documents: Sequence[Document], vectors: "Vectors") -> S
 
     merged, lines, rows = list(old.documents), list(old.lines), dict(old.rows)
     for document in documents:
-        row = rows.setdefault(document.id, len(rows))
+        row = rows.setdefault(document.id, len(merged))
         merged[row : row + 1] = [document]
         lines[row : row + 1] = [encode(document)]
-    matrix = np.concatenate([old.vectors, np.zeros((len(rows) - len(old.rows), old.vectors.shape[1]), np.float32)])
+    matrix = np.concatenate(
+        [old.vectors, np.zeros((len(merged) - len(old.documents), old.vectors.shape[1]), np.float32)]
+    )
     matrix[[rows[document.id] for document in documents]] = vectors
     return _assemble(merged, lines, matrix, old.stamp)

@@ -15,7 +15,7 @@ from drill.primary import FaissDir, snapshot
 from drill.primary.manifest import Manifest
 from drill.record import Evidence
 from drill.verdict import Verdict
-from tests.library.world import make_drill, served
+from tests.library.world import Probes, make_drill, served, with_probes
 
 DIMENSION = 4
 
@@ -52,7 +52,7 @@ def begun(folder: Path, held: dict[str, list[str]], *, primary: str = "") -> Dri
     for tenant, ids in held.items():
         write(folder / "faiss", tenant, ids)
     toml = f"[service]\ntenants = {json.dumps(list(held))}\n[primary]\npath = 'faiss'\n{primary}"
-    drill = make_drill(folder, toml=toml)
+    drill = with_probes(make_drill(folder, toml=toml), Probes())
     assert preflight.faiss(drill).verdict is Verdict.PASS
     return drill
 
@@ -260,7 +260,7 @@ def test_a_list_of_documents_alone_proves_no_index(tmp_path: Path) -> None:
 def test_a_document_that_stands_twice_warns_and_holds_no_rollback_up(tmp_path: Path) -> None:
     """A service that appends instead of updating: its purge waits, its rollback does not."""
     write(tmp_path / "faiss", "default", [*names(20), "d3", "d3"])
-    drill = make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n")
+    drill = with_probes(make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n"), Probes())
     evidence = preflight.faiss(drill)
     assert evidence.verdict is Verdict.PASS
     assert "warning: 2 documents of default have the id of another one" in evidence.reason

@@ -11,7 +11,7 @@ from drill.record import Evidence
 from drill.rollback import Rollback
 from drill.steps import purge
 from drill.verdict import Outcome, Result, Verdict
-from tests.library.world import MIGRATING, make_drill, with_primary
+from tests.library.world import MIGRATING, Inventory, make_drill, with_primary
 
 PLANNED = {"orphans": 0, "stale": 12, "missing": 0}
 
@@ -82,3 +82,21 @@ def test_a_moved_delta_makes_no_other_end_better(
 ) -> None:
     """Documents that should be gone and are not stay a failure."""
     assert step(tmp_path, monkeypatch, Ended(status, 35, 0), PLANNED)[2].verdict is verdict
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_nothing_is_purged_by_a_faiss_that_has_lost_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, lost: bool
+) -> None:
+    """What FAISS lost looks like orphans on the target, and is the last copy there."""
+    before = Inventory({"default": {f"d{number}" for number in range(50)}}).look("default", sample=50)
+    now = Inventory({"default": {f"d{number}" for number in range(20 if lost else 50)}})
+    drill = with_primary(make_drill(tmp_path, env=MIGRATING, apply=True, toml='[target]\nkind = "pgvector"'), now)
+    drill.purge_mode = "auto"
+    drill.faiss_before = {"default": before}
+    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off", proof="effect")
+    monkeypatch.setattr(purge, "new_purge", lambda _drill: Ended(PurgeStatus.PURGED, 5, 5))
+    outcome, evidence = purge.purge_delta(drill, Rollback(drill))
+    assert outcome is (Outcome.NOT_RUN if lost else Outcome.APPLIED)
+    assert ("last copies of what FAISS lost: default: 20 documents, 50" in evidence.reason) is lost
+    assert drill.record.purge.deferred is lost

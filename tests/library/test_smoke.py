@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drill.checks import faiss_answers
 from drill.checks.chat import chat
 from drill.checks.smoke import embed, search
 from drill.context import Drill
@@ -16,6 +18,12 @@ from tests.library.server import Answer, ScriptedService, as_json, html, scripte
 from tests.library.world import Inventory, make_drill, with_primary
 
 SEARCH, EMBED, CHAT = "/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No newer snapshot comes."""
+    monkeypatch.setattr(faiss_answers, "NEWER_S", 0.0)
 
 
 @pytest.fixture
@@ -63,7 +71,7 @@ WRONG = [
     pytest.param(as_json({"results": [hit()]}, 302), "HTTP 302", id="a redirect"),
     pytest.param(results(), "no results", id="no results"),
     pytest.param(results("d1"), "a result without an id", id="results are texts"),
-    pytest.param(results(hit(name=1)), "a result without an id", id="an id that is a number"),
+    pytest.param(results(hit(name=[1])), "a result without an id", id="an id that is a list"),
     pytest.param(results({"score": 1, "metadata": {}}), "a result without an id", id="no id"),
     pytest.param(results(hit(score="0.5")), "a score", id="a score that is a text"),
     pytest.param(results(hit(score=True)), "a score", id="a score that is true"),
@@ -76,7 +84,7 @@ WRONG = [
     pytest.param(results(hit(), hit("d2", metadata={"tenant": None})), "another tenant", id="nobody's document"),
     pytest.param(results(hit(), hit()), "the same document twice", id="the same document twice"),
     pytest.param(results(hit("d9")), "1 of 1 results are not in the FAISS inventory", id="an unknown document"),
-    pytest.param(results(hit(), hit("d9")), "1 of 2 results are not in the FAISS", id="one unknown document"),
+    pytest.param(results(hit(), hit("d8"), hit("d9")), "2 of 3 results are not in", id="mostly unknown documents"),
     pytest.param(results(hit()), "the same results for 3", id="always the same"),
 ]
 
@@ -87,6 +95,53 @@ def test_a_wrong_answer_to_a_search_fails(tmp_path: Path, server: ScriptedServic
     evidence = search(drill_of(tmp_path, server))
     assert evidence.verdict is Verdict.FAIL
     assert reason in evidence.reason
+
+
+def test_a_few_documents_that_faiss_does_not_have_yet_are_unproven(tmp_path: Path, server: ScriptedService) -> None:
+    """A service that answers from memory is ahead of its snapshot on the disk."""
+
+    def with_a_new_one(body: dict[str, Any]) -> Answer:
+        return results(hit(body["query"].rpartition(" ")[2]), hit("d9"))
+
+    server.script["POST", SEARCH] = with_a_new_one
+    evidence = search(drill_of(tmp_path, server))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "1 of 2 results are not in the FAISS inventory" in evidence.reason
+    assert "ahead of its snapshot" in evidence.reason
+
+
+def test_ids_that_are_numbers_are_looked_up(tmp_path: Path, server: ScriptedService) -> None:
+    """JSON knows texts and numbers; FAISS's list may hold either."""
+
+    def numbered(body: dict[str, Any]) -> Answer:
+        return results(hit(int(body["query"].rpartition(" ")[2])))
+
+    server.script["POST", SEARCH] = numbered
+    drill = with_primary(drill_of(tmp_path, server), Inventory({"default": {"1", "2", "3"}}))
+    assert search(drill).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("ids", "twice", "verdict"),
+    [
+        (("d1", "d1", "d2"), 1, Verdict.PASS),
+        (("d1", "d1", "d2"), 0, Verdict.FAIL),
+        (("d1", "d1", "d1"), 1, Verdict.FAIL),
+    ],
+)
+def test_what_stands_twice_in_faiss_may_stand_twice_in_an_answer(
+    tmp_path: Path, server: ScriptedService, ids: tuple[str, ...], twice: int, verdict: Verdict
+) -> None:
+    """A service that appends and does not update finds both; one document alone is still no answer."""
+
+    def answered(body: dict[str, Any]) -> Answer:
+        return results(*map(hit, ids if "d1" in body["query"] else ids[::-1]))
+
+    server.script["POST", SEARCH] = answered
+    drill = drill_of(tmp_path, server)
+    look = Inventory().look("default")
+    drill.faiss_before = {"default": replace(look, facts=replace(look.facts, duplicate_ids=twice))}
+    assert search(drill).verdict is verdict
 
 
 def test_a_silent_service_fails(tmp_path: Path, server: ScriptedService) -> None:

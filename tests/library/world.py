@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from drill.answered import Answered
 from drill.checks.preflight import NEEDED
 from drill.context import Drill
 from drill.http import HttpClient
@@ -111,6 +112,7 @@ class Probes:
     rate: float = 10.0
     held: int = 0
     """Probes that were not sent, to leave users their share of a limit."""
+    answered: Answered = field(default_factory=Answered)
 
     def held_back(self, _since: float, _until: float) -> int:
         return self.held

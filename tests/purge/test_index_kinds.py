@@ -14,7 +14,7 @@ from drill.checks import faiss_kept, preflight
 from drill.errors import CannotMeasure, NoFallback
 from drill.primary import FaissDir, other_kinds, snapshot
 from drill.verdict import Verdict
-from tests.library.world import make_drill, served
+from tests.library.world import Probes, make_drill, served, with_probes
 
 WIDTH, COUNT = 8, 600
 ROWS = np.random.default_rng(2).random((COUNT, WIDTH), dtype="f4")
@@ -166,7 +166,7 @@ def test_lists_in_a_directory_that_is_not_seen_from_here_are_unproven(tmp_path: 
     away = tmp_path / "mounted" / "volume"
     away.mkdir(parents=True)
     on_disk(tmp_path / "faiss", lists=away / "lists.ivfdata")
-    drill = make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n")
+    drill = with_probes(make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n"), Probes())
     assert preflight.faiss(drill).verdict is Verdict.PASS
     shutil.rmtree(tmp_path / "mounted")
     evidence = preflight.faiss(drill)
@@ -180,7 +180,7 @@ def test_lists_in_a_directory_that_is_not_seen_from_here_are_unproven(tmp_path: 
 def test_lists_that_are_lost_after_the_row_are_found_at_the_end(tmp_path: Path) -> None:
     """The two other files do not change."""
     folder = on_disk(tmp_path / "faiss")
-    drill = make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n")
+    drill = with_probes(make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n"), Probes())
     assert preflight.faiss(drill).verdict is Verdict.PASS
     assert faiss_kept.faiss(drill, served()).verdict is Verdict.PASS
     (folder / "index.ivfdata").unlink()

@@ -23,13 +23,14 @@ UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
 UNPURGED = "nothing is deleted before dual-write is proven off"
 SICK = "what the instance does not take from FAISS it takes from the sick target, and users feel that"
 GONE = "an instance that is gone answers nothing and counts nothing"
+NOTHING_FOUND = "probes find too few different documents"
 PUT_BACK = "the previous env file is put back: there is no rolled-back state to look at"
 
 EVERYTHING = (
     "purge_delta",
     *("smoke.search", "smoke.embed", "smoke.chat"),
     *("slo.latency", "slo.errors", "post.endpoints", "post.primary_latency"),
-    *("post.target_errors", "post.circuit_open", "post.shadow_silent", "post.backend"),
+    *("post.target_errors", "post.circuit_open", "post.shadow_silent", "post.backend", "post.faiss"),
 )
 
 
@@ -201,15 +202,23 @@ ROLLBACK: dict[str, Expected] = {
     "redirect": _no_answers("a redirect is no answer to a search, and is not followed"),
     "results_renamed": _no_answers("JSON of another shape is no answer to a search"),
     "empty_results": _red(
-        "nothing is found", "smoke.search", also={"smoke.chat": "an answer is made of what a search finds"}
+        "nothing is found",
+        "smoke.search",
+        also={"smoke.chat": "an answer is made of what a search finds", "post.faiss": NOTHING_FOUND},
     ).on(1),
     "empty_now_and_then": _red(
-        "some queries find nothing", "smoke.search", also={"smoke.chat": "an answer is made of what a search finds"}
+        "some queries find nothing",
+        "smoke.search",
+        also={"smoke.chat": "an answer is made of what a search finds", "post.faiss": NOTHING_FOUND},
     ),
-    "same_results": _red("different queries find the same documents", "smoke.search").on(1),
+    "same_results": _red(
+        "different queries find the same documents", "smoke.search", also={"post.faiss": NOTHING_FOUND}
+    ).on(1),
     "duplicate_results": _red("one document fills the whole answer", "smoke.search").on(1),
-    "other_tenant_results": _red("results carry another tenant", "smoke.search").on(1),
-    "unknown_ids": _red("results that FAISS does not have", "smoke.search").on(1),
+    "other_tenant_results": _red(
+        "results carry another tenant", "smoke.search", also={"post.faiss": "this tenant's FAISS has none of them"}
+    ).on(1),
+    "unknown_ids": _red("results that FAISS does not have", "smoke.search", "post.faiss").on(1),
     "stale_index": _red("golden documents are not among the results", "smoke.search").on(1),
     "nan_vectors": _red("a vector that holds NaN", "smoke.embed").on(1),
     "zero_vectors": _red("a zero vector", "smoke.embed").on(1),
@@ -317,6 +326,11 @@ ROLLBACK: dict[str, Expected] = {
     "faiss_documents_swapped": _shrunk("as many documents as before, and none of those that were there"),
     "faiss_one_tenant_lost": _shrunk("one tenant's loss is not made up for by the others"),
     "faiss_vectors_zeroed": _shrunk("vectors that are all zero find nothing in particular"),
+    "live_index_shrinks": _red(
+        "the same queries find far fewer documents than at first",
+        "post.faiss",
+        also=_because("it may be late enough to meet the two that are left", "smoke.search", "smoke.chat"),
+    ).on(1),
     # the incident itself
     "target_slow": Expected({}, "a slow target is why one rolls back: it is no fault after that", result=GREEN),
     "target_failing": Expected({}, "a failing target is why one rolls back", result=GREEN),
