@@ -33,7 +33,7 @@ def try_all(folder: Path, source: str, names: Sequence[str]) -> Iterator[Outcome
     for number, (mode, batch) in enumerate(_batches(names)):
         with open_bench(folder / f"{mode}-{number}", source, **MODES[mode].start) as bench:
             for name in batch:
-                bench.reset()
+                bench.reset(TABLE[name].changes)
                 yield try_one(bench, source, name)
 
 
@@ -42,7 +42,7 @@ def try_one(bench: Bench, source: str, name: str) -> Outcome:
     expected = TABLE[name]
     mode = MODES[expected.mode]
     after = mode.before(bench)
-    switch_on(bench, expected.fault or name, expected.instance)
+    switch_on(bench, expected.fault or name, expected.instance, from_boot=expected.from_boot)
     ran, seconds = bench.drill(*mode.options, **mode.environ, **expected.environ)
     found = seen(ran) if ran.entries else {}
     reasons = {row: ran.reason(row) for row in (*found, *expected.tells) if row in ran.verdicts} if ran.entries else {}
@@ -51,10 +51,10 @@ def try_one(bench: Bench, source: str, name: str) -> Outcome:
     return Outcome(name, source, tuple(expected.red), found, result, round(seconds, 1), problems, reasons)
 
 
-def switch_on(bench: Bench, name: str, instance: int | None = None) -> None:
+def switch_on(bench: Bench, name: str, instance: int | None = None, *, from_boot: bool = False) -> None:
     """Switch a fault on now; an oddity has been there since the service's boot, so it is booted again."""
     bench.stack.fault(name, instance)
-    if name in ODDITIES:
+    if from_boot or name in ODDITIES:
         bench.restart()
 
 

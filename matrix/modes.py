@@ -84,9 +84,10 @@ def _after_an_incident(bench: Bench) -> After:
 def _untouched(bench: Bench) -> After:
     """See that a rehearsal changes neither env file nor FAISS data, and leaves no instance running."""
     faiss = {path: path.stat().st_mtime_ns for path in bench.stack.faiss_dir.rglob("*") if path.is_file()}
+    began_with = bench.stack.env_file.read_bytes()
 
     def after() -> Iterator[str]:
-        if bench.stack.env_file.read_bytes() != bench.began_with:
+        if bench.stack.env_file.read_bytes() != began_with:
             yield "the env file has changed"
         if faiss != {path: path.stat().st_mtime_ns for path in bench.stack.faiss_dir.rglob("*") if path.is_file()}:
             yield "the FAISS data has changed"
@@ -94,6 +95,16 @@ def _untouched(bench: Bench) -> After:
         left = subprocess.run(["pgrep", "-f", pattern], capture_output=True, check=False).stdout
         if left:
             yield "a rehearsal instance still runs"
+
+    return after
+
+
+def _env_file_untouched(bench: Bench) -> After:
+    began_with = bench.stack.env_file.read_bytes()
+
+    def after() -> Iterator[str]:
+        if bench.stack.env_file.read_bytes() != began_with:
+            yield "the env file has changed"
 
     return after
 
@@ -126,5 +137,13 @@ MODES: dict[Name, Mode] = {
         IMPATIENT,
         {"incident": False, "traffic": False},
         once=True,
+    ),
+    "dry-run": Mode(
+        "A dry-run without a rehearsal, where the target is well. What no rollback mends must be red before it, and "
+        "the env file untouched",
+        (),
+        _env_file_untouched,
+        {"DRILL_REHEARSAL__COMMAND": "[]"},
+        {"incident": False},
     ),
 }

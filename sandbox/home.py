@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sandbox.corpus import GOLDEN
 from sandbox.errors import SandboxError
 from sandbox.monitoring.setup import SELECTOR
 
@@ -155,6 +156,8 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         'delete_path = "/internal/retrieval/documents/{tenant}/{id}"',
         'flags_path = "/internal/retrieval/status"  # what each process says of its own flags',
         "",
+        f"[service.chat]\nexpect_text = {_toml(_phrase(question))}",
+        "",
         *(f"[[smoke.queries]]\nquery = {_toml(query)}\nexpect_ids = {_toml([one])}\n" for query, one in golden.items()),
         f'[primary]\nkind = "faiss-dir"\npath = {_toml(str(home.faiss_dir))}',
         "",
@@ -172,6 +175,11 @@ def write_drill_config(home: Home, state: State, golden: Mapping[str, str]) -> N
         f"[rehearsal]\ncommand = {_toml(rehearsal)}",
     ]
     home.drill_config.write_text("\n".join(lines) + "\n")
+
+
+def _phrase(question: str) -> str:
+    """Return what the answer to a golden question holds."""
+    return next(golden.phrase for golden in GOLDEN if golden.query == question)
 
 
 def _monitoring(state: State) -> list[str]:

@@ -84,9 +84,9 @@ def _with_retrieval(settings: Chat, evidence: Evidence, witness: RetrievalAsked)
         why = witness.unknown if settings.asks_retrieval else "[service.chat] asks_retrieval = false"
         detail: dict[str, Scalar] = {**evidence.detail, "retrieval for the chat": f"not looked at: {why}"}
         return replace(evidence, detail=detail)
-    asked = f"retrieval was asked {witness.requests:g} times meanwhile"
-    if witness.requests >= witness.answers:
-        return evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}, users' own requests among them")
+    asked = f"retrieval was asked {witness.most:g} times meanwhile"
+    if not witness.missing:
+        return evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}, for users among them")
     reason = (
         f"{witness.answers} answers, but {asked}: that they come from retrieval is not proven. Ask what only a "
         "document answers ([service] chat_body), or set [service.chat] asks_retrieval = false if the chat asks another "

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from drill.before import still_down
-from drill.checks.endpoints import GONE
+from drill.checks.endpoints import GONE, WRONG_METHOD
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
 from drill.checks.unmeasured import said, stood_still, too_few
@@ -92,7 +92,11 @@ def _ask(drill: Drill, instance: str, path: str, methods: set[str]) -> tuple[str
     if path == settings.embed_path:
         return "POST", drill.client.post(instance + path, {"texts": ["rollback drill"]})
     method = "GET" if "get" in methods else "OPTIONS"
-    return method, drill.client.request(method, instance + path)
+    reply = drill.client.request(method, instance + path)
+    if method == "OPTIONS" and reply.status in GONE:  # of a path that is there, GET says that it is another method's
+        got = drill.client.get(instance + path)
+        return method, got if got.status == WRONG_METHOD else reply
+    return method, reply
 
 
 def _answers(method: str, reply: Reply) -> bool:

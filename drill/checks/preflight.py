@@ -9,12 +9,12 @@ from pathlib import Path
 from drill.before import still_down
 from drill.checks import endpoints
 from drill.checks.faiss_kept import remember
+from drill.checks.heard import HEAL, hear
 from drill.checks.silence import short
 from drill.checks.unmeasured import said
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import NoFallback, WindowClosed
-from drill.http import BROKEN_OFF, Reply
 from drill.metrics.snapshot import START_TIME
 from drill.primary import IndexFacts
 from drill.record import Evidence, Scalar
@@ -162,36 +162,24 @@ def _oddities(facts: Sequence[IndexFacts]) -> str:
 def service(drill: Drill) -> Evidence:
     """Check that every instance is healthy and answers at the configured endpoints."""
     settings = drill.config.service
-    detail: dict[str, Scalar] = {}
-    problems: list[str] = []
-    sick: set[str] = set()
-    apart: list[Reply] = []
     _let_a_restart_end(drill)
     found = drill.service.health()
     drill.look.note(found)
-    down = _down(drill, found)
-    for health in found:
-        detail[f"{short(health.instance)} health ms"] = round(health.reply.latency_s * 1000, 1)
-        if health.reply.apart:
-            apart.append(health.reply)
-            continue
-        if health in down:
-            sick.add(health.instance)
-            problems.append(f"{short(health.instance)}{settings.health_path}: {_sickness(drill, health)}")
-    if problems:
-        problems[-1] += ": expected healthy instances; check [service] base_url and instances"
-        if not drill.apply and not drill.plan.unchanged:
-            problems[-1] += "; --apply goes on all the same, and judges them after the rollback"
-    looked = endpoints.look(drill, [name for name in drill.service.instances if name not in sick])
+    heard = hear(drill, found, _down(drill, found))
+    detail, problems, mendable = heard.detail, heard.problems, heard.mendable
+    looked = endpoints.look(drill, [name for name in drill.service.instances if name not in heard.sick])
     problems += dict.fromkeys(looked.problems.values())
-    value = len(drill.service.instances) - len(sick | looked.problems.keys())
+    value = len(drill.service.instances) - len(heard.sick | looked.problems.keys())
     if unset := _no_token(drill, "[service] auth_token_env", settings.auth_token_env):
         detail["token"] = unset
         problems += [unset] * (not drill.apply)
     if problems:
-        reason = "; ".join(problems)
+        reason = "; ".join([*problems, *mendable])
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
-    if unasked := said([*apart, *looked.apart]):
+    if mendable:
+        reason = f"not known before --apply: {'; '.join(mendable)}: {HEAL}"
+        return Evidence(Verdict.INCONCLUSIVE, reason, value, "==", len(drill.service.instances), detail=detail)
+    if unasked := said([*heard.apart, *looked.apart]):
         return Evidence(Verdict.INCONCLUSIVE, unasked, detail=detail)
     gave = f"no answer yet at {', '.join(looked.silent)}" if looked.silent else "endpoints present"
     reason = f"{value} instances healthy, {gave}"
@@ -213,16 +201,6 @@ def _no_token(drill: Drill, key: str, name: str) -> str:
     from drill.token import missing
 
     return missing(key, name, drill.secret(name))
-
-
-def _sickness(drill: Drill, health: Health) -> str:
-    """Say what a health request met; a connection that breaks off may be one of TLS that went wrong."""
-    seen = health.reply.seen()
-    if health.reply.error.startswith(BROKEN_OFF):
-        from drill.tls import look
-
-        return look(health.instance, drill.config.service.ca_file) or seen
-    return seen
 
 
 def _let_a_restart_end(drill: Drill) -> None:

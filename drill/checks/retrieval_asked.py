@@ -1,19 +1,25 @@
 """Whether a chat asks retrieval: what the instances count while it answers, less what the drill itself has asked.
 
 Users ask retrieval, too, and the counters do not say for whom. So each answer is watched by itself, for as long as it
-takes. More requests than expected prove nothing then, but fewer than answers show that some were not asked for.
+takes: fewer requests than answers show that some were not asked for. And where the service counts HTTP requests by
+route, every search is one request to retrieval, and what is counted beyond searches is what chats have asked, however
+many users there are.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from drill.context import Drill
 from drill.http import Reply
-from drill.metrics.snapshot import Delta
+from drill.metrics.snapshot import Delta, Snapshot
 from drill.observation import Reading, open_window
 
 REQUESTS = "retrieval_requests_total"
+HTTP = "http_requests_total"
+WHOLE = 0.98
+"""Requests to retrieval for each search over HTTP below which a service answers searches by itself, from a cache."""
 COUNTED_S = 0.5
 """How long a service may take to count what it has answered."""
 POLL_S = 0.05
@@ -30,10 +36,41 @@ class RetrievalAsked:
     """Requests to retrieval meanwhile that were not the drill's probes."""
     unknown: str = ""
     """Why it cannot be known; empty if it can."""
+    _first: Reading | None = None
+    _last: Reading | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether answers were given for which retrieval was not asked."""
+        beyond = self._beyond_searches()
+        return self.requests < self.answers or (beyond is not None and beyond < self.answers / 2)
+
+    @property
+    def most(self) -> float:
+        """How often retrieval was asked at most for the answers, as far as it can be told."""
+        beyond = self._beyond_searches()
+        return self.requests if beyond is None else max(0.0, min(self.requests, beyond))
+
+    def _beyond_searches(self) -> float | None:
+        """Return the requests to retrieval beyond those of searches, from first to last; ``None`` if it cannot be told.
+
+        Requests that are under way at either end are counted on one side only: half of the answers is allowed for that.
+        """
+        if self._first is None or self._last is None:
+            return None
+        path = self.drill.config.service.search_path
+        pages = self._first.snapshots.values()
+        searches = sum(map(partial(_searches, path=path), pages))
+        if not searches or sum(page.total(REQUESTS) for page in pages) < WHOLE * searches:
+            return None
+        ends = self._last.snapshots.values()
+        asked = sum(page.total(REQUESTS) for page in ends) - sum(page.total(REQUESTS) for page in pages)
+        return asked - (sum(map(partial(_searches, path=path), ends)) - searches)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""
         first = self._read()
+        self._first = self._first or first
         reply = ask()
         if first is not None and reply.ok:
             self.answers += 1
@@ -46,7 +83,7 @@ class RetrievalAsked:
             last = self._read()
             if last is None:
                 return 0.0
-            asked = self._asked(first, last)
+            asked, self._last = self._asked(first, last), last
             if asked >= 1 or self.unknown or time.monotonic() > deadline:
                 return asked
             time.sleep(POLL_S)
@@ -68,3 +105,9 @@ class RetrievalAsked:
             self.unknown = "the instances' own metrics cannot be read"
             return None
         return reading
+
+
+def _searches(page: Snapshot, path: str) -> float:
+    """Return how many searches have reached retrieval over HTTP: those of a wrong form do not."""
+    found = page.select(HTTP, route=path, method="POST")
+    return sum(value for labels, value in found if not labels.get("status", "").startswith("4"))

@@ -1,6 +1,7 @@
 """Named ways in which a real service, its target or its metrics break or lie; importing this registers them all."""
 
 from sandbox.faults import (
+    access,
     answers,
     flags,
     lifecycle,
@@ -19,6 +20,7 @@ from sandbox.faults.registry import FAULTS, Fault, find
 __all__ = [
     "FAULTS",
     "Fault",
+    "access",
     "answers",
     "find",
     "flags",

@@ -135,6 +135,7 @@ def _retrieval_routes(app: FastAPI, service: RetrievalService) -> None:
     async def delete(tenant_name: str, document_id: str) -> None:
         await service.delete(tenant_name, [document_id])
 
+    @app.post("/assistant/ask", include_in_schema=False)
     @app.post("/chat/advise")
     async def advise(body: AdviseRequest) -> AdviseResponse:
         answer, sources = await service.advise(tenant(body.tenant), body.question)

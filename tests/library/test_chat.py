@@ -26,6 +26,8 @@ class Counted(ScriptedService):
     def __init__(self) -> None:
         super().__init__()
         self.requests, self.each, self.users, self.started = 0, 1, 0, 1.0
+        self.searched = self.cached = False
+        self.searches = 0
 
 
 @pytest.fixture
@@ -46,7 +48,10 @@ def said(server: Counted, text: str) -> Answer:
 
 def page(server: Counted) -> Answer:
     server.requests += server.users
+    server.searches += server.users * (2 if server.cached else 1)
+    counted = f'{{method="POST",route="/internal/retrieval/search",status="200"}} {server.searches}'
     lines = [
+        *(["# TYPE http_requests_total counter", f"http_requests_total{counted}"] * server.searched),
         "# TYPE retrieval_requests_total counter",
         f'retrieval_requests_total{{backend="faiss"}} {server.requests}',
         "# TYPE process_start_time_seconds gauge",
@@ -89,6 +94,18 @@ def test_a_chat_that_never_asks_retrieval_is_not_proven(tmp_path: Path, server: 
     assert "3 answers, but retrieval was asked 0 times" in evidence.reason
     assert "chat_body" in evidence.reason
     assert "asks_retrieval = false" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("each", "cached", "verdict"),
+    [(0, False, Verdict.INCONCLUSIVE), (1, False, Verdict.PASS), (0, True, Verdict.PASS), (1, True, Verdict.PASS)],
+)
+def test_where_requests_are_counted_by_route_users_hide_nothing(
+    tmp_path: Path, server: Counted, each: int, cached: bool, verdict: Verdict
+) -> None:
+    """What is asked beyond searches is what chats ask; a service that keeps answers cannot be judged so."""
+    server.each, server.users, server.searched, server.cached = each, 5, True, cached
+    assert asked(tmp_path, server).verdict is verdict
 
 
 def test_a_chat_that_asks_elsewhere_by_configuration_passes_and_the_report_says_so(

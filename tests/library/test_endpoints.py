@@ -118,5 +118,40 @@ def test_a_dry_run_asks_for_real_what_only_reads_and_no_chat(tmp_path: Path, ser
     assert {path for method, path in server.asked if method == "POST"} == {SEARCH, EMBED}
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(503, Verdict.INCONCLUSIVE), (500, Verdict.INCONCLUSIVE), (401, Verdict.FAIL), (404, Verdict.FAIL)],
+)
+def test_an_instance_that_is_down_before_the_rollback_may_be_healed_by_it(
+    tmp_path: Path, server: ScriptedService, status: int, verdict: Verdict
+) -> None:
+    """A service that does not boot on its sick target is no failure of a dry-run; one that asks for a token is."""
+    server.script["GET", "/health"] = as_json({}, status)
+    evidence = preflight.service(drill_of(tmp_path, server))
+    assert evidence.verdict is verdict
+    assert ("the rollback may heal it" in evidence.reason) is (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_an_instance_that_nobody_hears_of_is_not_known_before_the_rollback(
+    tmp_path: Path, server: ScriptedService
+) -> None:
+    """It is named, and neither red nor called ready."""
+    with scripted() as gone:
+        pass
+    drill = make_drill(tmp_path, toml=f'[service]\ninstances = ["{server.url}", "{gone.url}"]\n', env=MIGRATING)
+    evidence = preflight.service(drill)
+    assert (evidence.verdict, evidence.value, evidence.threshold) == (Verdict.INCONCLUSIVE, 1, 2)
+    assert gone.url[7:] in evidence.reason
+
+
+def test_where_nobody_answers_at_all_the_addresses_are_doubted(tmp_path: Path) -> None:
+    """Nothing shows that anybody was ever there."""
+    with scripted() as gone:
+        pass
+    evidence = preflight.service(drill_of(tmp_path, gone))
+    assert evidence.verdict is Verdict.FAIL
+    assert "check [service] base_url and instances" in evidence.reason
+
+
 def _elsewhere(path: str) -> str:
     return {SEARCH: "/internal/retrieval/frnepu", EMBED: "/internal/retrieval/rzorq", CHAT: "/chat/nqivfr"}[path]

@@ -10,7 +10,7 @@ from typing import Literal
 
 FAIL, ERROR, OPEN = "fail", "error", "inconclusive"
 ANY = f"{FAIL} {ERROR} {OPEN}"
-Mode = Literal["rollback", "reopen", "replay", "rehearsal"]
+Mode = Literal["rollback", "reopen", "replay", "rehearsal", "dry-run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ class Expected:
     """Id -> what the reason of a row that stays green must hold: seen and reported, though no verdict depends on it."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """What the drill is configured with besides, as ``DRILL_<SECTION>__<KEY>``: what such a service needs."""
+    changes: Mapping[bytes, bytes] = field(default_factory=dict)
+    """What is changed in the env file beforehand."""
+    from_boot: bool = False
+    """Whether a fault must have been there since the instances booted."""
     mixes: bool = True
     """Of an oddity: whether a service may have others beside it."""
     fault: str = ""

@@ -26,6 +26,7 @@ GONE = "an instance that is gone answers nothing and counts nothing"
 NOTHING_FOUND = "probes find too few different documents"
 PUT_BACK = "the previous env file is put back: there is no rolled-back state to look at"
 
+OTHERS = {"smoke.chat": "other documents may not hold what the chat should say"}
 EVERYTHING = (
     "purge_delta",
     *("smoke.search", "smoke.embed", "smoke.chat"),
@@ -59,6 +60,13 @@ def _no_answers(why: str) -> Expected:
     del also["slo.errors"]
     red = {"smoke.search": FAIL, "slo.errors": FAIL}
     return Expected(red, why, also)
+
+
+def _nobody_in(why: str, *first: str) -> Expected:
+    """Return what follows where no endpoint lets anybody in."""
+    red = dict.fromkeys(("smoke.search", "smoke.embed", "smoke.chat", "post.endpoints", *first), FAIL)
+    also = {**_because(UNPROVEN, *BY_METRICS, "post.faiss"), "purge_delta": UNPURGED}
+    return Expected(red, why, {row: text for row, text in also.items() if row not in red})
 
 
 def _uncounted(why: str, *first: str, verdict: str = ANY) -> Expected:
@@ -212,14 +220,16 @@ ROLLBACK: dict[str, Expected] = {
         also={"smoke.chat": "an answer is made of what a search finds", "post.faiss": NOTHING_FOUND},
     ),
     "same_results": _red(
-        "different queries find the same documents", "smoke.search", also={"post.faiss": NOTHING_FOUND}
+        "different queries find the same documents", "smoke.search", also={"post.faiss": NOTHING_FOUND, **OTHERS}
     ).on(1),
     "duplicate_results": _red("one document fills the whole answer", "smoke.search").on(1),
     "other_tenant_results": _red(
-        "results carry another tenant", "smoke.search", also={"post.faiss": "this tenant's FAISS has none of them"}
+        "results carry another tenant",
+        "smoke.search",
+        also={"post.faiss": "this tenant's FAISS has none of them", **OTHERS},
     ).on(1),
     "unknown_ids": _red("results that FAISS does not have", "smoke.search", "post.faiss").on(1),
-    "stale_index": _red("golden documents are not among the results", "smoke.search").on(1),
+    "stale_index": _red("golden documents are not among the results", "smoke.search", also=OTHERS).on(1),
     "nan_vectors": _red("a vector that holds NaN", "smoke.embed").on(1),
     "zero_vectors": _red("a zero vector", "smoke.embed").on(1),
     "constant_vectors": _red("two different texts have the same vector", "smoke.embed").on(1),
@@ -237,6 +247,31 @@ ROLLBACK: dict[str, Expected] = {
     ).on(1),
     "chat_flaky": _red(
         "chat fails now and then while search is well", "smoke.chat", also={"slo.errors": "users' chats fail too"}
+    ),
+    "chat_fallback": replace(
+        _red("a text, but not what is expected of it", "smoke.chat"), says=("expect_text expects",)
+    ).on(1),
+    "chat_without_retrieval": replace(
+        _red("retrieval is not asked for the chat's answers", "smoke.chat", verdict=FAIL),
+        says=("expect_text expects",),
+    ),
+    "chat_without_retrieval_unnoticed": Expected(
+        {"smoke.chat": OPEN},
+        "where no text is expected, the answers are good, and nothing shows that retrieval gave them",
+        result="inconclusive",
+        says=("but retrieval was asked",),
+        environ={"DRILL_SERVICE__CHAT": "{}"},
+        fault="chat_without_retrieval",
+    ),
+    "auth_required": _nobody_in("nobody who asks without a token is answered", "slo.errors"),
+    "token_empty": replace(
+        _nobody_in("a variable that is empty holds up no flag, and is named where the service refuses"),
+        says=("RETRIEVAL_TOKEN, which is empty or not set",),
+        environ={"DRILL_SERVICE__AUTH_TOKEN_ENV": "RETRIEVAL_TOKEN"},
+        fault="auth_required",
+    ),
+    "router_not_mounted": _nobody_in(
+        "the service is healthy and serves none of the configured paths", "preflight.service"
     ),
     "chat_empty": _red("a chat answer without a word", "smoke.chat").on(1),
     "endpoint_missing": _red(
