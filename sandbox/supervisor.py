@@ -53,6 +53,7 @@ class Supervisor:
         self._late: list[tuple[float, Instance]] = []
         self._loaded = time.time()
         self._made_home = False
+        self._dsn = ""
         self._runtime = Path()
         self._commands: dict[str, Callable[[dict[str, Any]], object]] = {
             "status": lambda _: self._status(),
@@ -72,7 +73,8 @@ class Supervisor:
         if monitored:
             targets = [f"127.0.0.1:{instance.port}" for instance in self._instances]
             self._monitoring = Monitoring(self._home.monitoring, targets)
-        state = self._write_files(runtime, postgres.dsn())
+        self._dsn = postgres.dsn()
+        state = self._write_files(runtime, self._dsn)
         if self._monitoring:
             self._undo.callback(self._monitoring.close)
             self._monitoring.start()
@@ -202,7 +204,7 @@ class Supervisor:
         before = set(switched.get(found.name, ()))
         chosen = set(request["instances"] or (*range(INSTANCES), REHEARSAL))
         after = before | chosen if request["on"] else before - chosen
-        places = Places(self._home.env_file, self._home.faiss_dir, self._home.keep / found.name)
+        places = Places(self._home.env_file, self._home.faiss_dir, self._home.keep / found.name, self._dsn)
         if after and not before:
             found.hooks.switched_on(places)
         if before and not after:

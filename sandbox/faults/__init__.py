@@ -13,6 +13,7 @@ from sandbox.faults import (
     restarts,
     sealed,
     snapshots,
+    stored,
     target,
 )
 from sandbox.faults.registry import FAULTS, Fault, find
@@ -33,5 +34,6 @@ __all__ = [
     "restarts",
     "sealed",
     "snapshots",
+    "stored",
     "target",
 ]

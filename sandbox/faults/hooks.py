@@ -26,6 +26,7 @@ class Places:
     env_file: Path
     faiss_dir: Path
     keep_dir: Path
+    dsn: str
 
 
 @dataclass(frozen=True, slots=True)

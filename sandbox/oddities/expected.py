@@ -64,6 +64,8 @@ STATED: dict[str, Expected] = {
         mixes=False,
     ),
     "json_by_other_names": _well("JSON is JSON by whatever name, and whatever is in upper case"),
+    "hashes_in_upper_case": _well("the case of hex digits is no other hash"),
+    "target_is_referred_to": _well("what a delete does not reach is no objection to it"),
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
     "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
     "restarts_one_by_one": _well("each instance is waited for on its own"),

@@ -58,6 +58,14 @@ def test_known_and_different_documents_of_the_right_tenant_pass(tmp_path: Path, 
     assert (evidence.value, evidence.op, evidence.threshold, evidence.samples) == (0, "==", 0, 3)
 
 
+def test_documents_named_by_numbers_are_those_of_the_inventory(tmp_path: Path, server: ScriptedService) -> None:
+    """A service may answer with the number that FAISS's list of documents has."""
+    server.script["POST", SEARCH] = lambda body: results(hit(int(body["query"].rpartition("d")[2])))
+    drill = with_primary(drill_of(tmp_path, server), Inventory({"default": {"1", "2", "3"}}))
+    drill.__dict__["primary"].sample_texts = lambda *_: ["text of d1", "text of d2", "text of d3"]
+    assert search(drill).verdict is Verdict.PASS
+
+
 WRONG = [
     pytest.param(html(), "expected JSON", id="a login page"),
     pytest.param(as_json([]), "expected JSON", id="a list"),
@@ -71,7 +79,10 @@ WRONG = [
     pytest.param(as_json({"results": [hit()]}, 302), "HTTP 302", id="a redirect"),
     pytest.param(results(), "no results", id="no results"),
     pytest.param(results("d1"), "a result without an id", id="results are texts"),
+    pytest.param(results(hit(name=None)), "a result without an id", id="an id that is null"),
     pytest.param(results(hit(name=[1])), "a result without an id", id="an id that is a list"),
+    pytest.param(results(hit(name=1)), "1 of 1 results are not in the FAISS", id="a number that no document has"),
+    pytest.param(results(hit(name=1), hit(name="1")), "the same document twice", id="a number and a text alike"),
     pytest.param(results({"score": 1, "metadata": {}}), "a result without an id", id="no id"),
     pytest.param(results(hit(score="0.5")), "a score", id="a score that is a text"),
     pytest.param(results(hit(score=True)), "a score", id="a score that is true"),

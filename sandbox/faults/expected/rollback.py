@@ -376,6 +376,18 @@ ROLLBACK: dict[str, Expected] = {
         result=GREEN,
         tells={"purge_delta": "the target answers by other vectors"},
     ).on(0),
+    "foreign_hashes": Expected(
+        {"purge_delta": OPEN},
+        "hashes of another kind say nothing of the content: nothing is stale by them, and it was not compared",
+        says=("of another kind: 32 hex digits, expected 64 hex digits",),
+        result="inconclusive",
+    ),
+    "cascade_on_target": Expected(
+        {"purge_delta": FAIL},
+        "what a delete would take along is in no quarantine: nothing is deleted",
+        says=("rows of feedback refer to it ON DELETE CASCADE",),
+        result="failure",
+    ),
     # monitoring
     "prometheus_down": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
     "prometheus_slow": _monitoring("no answer is no silence", "preflight.metrics", "force_faiss", "slo.alerts"),
