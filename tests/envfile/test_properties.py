@@ -49,8 +49,10 @@ LINES = st.builds(
         st.sampled_from(["\n", "\n", "\n", "\r\n", "\r", "\n\n", "\n  \n", ""]),
     ),
 )
+SKIPPED = ["not a statement\n", "; FF_RETRIEVAL_DUAL_WRITE = ON\n", "A=1 \\\n  2 3\n", "x y\r\n", "=1\n", "B='x' y\n"]
+"""What python-dotenv skips."""
 NOISE = st.sampled_from(
-    ["# c\n", "#FF_RETRIEVAL_DUAL_WRITE=ON\n", "\n", "   \n", "\u2028", "\x85", "\x0c\n", "---\n", "A\\\n"]
+    ["# c\n", "#FF_RETRIEVAL_DUAL_WRITE=ON\n", "\n", "   \n", "\u2028", "\x85", "\x0c\n", "---\n", "A\\\n", *SKIPPED]
 )
 FILES = st.builds(
     lambda bom, parts: (bom + "".join(parts)).encode(),
