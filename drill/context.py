@@ -427,7 +427,12 @@ class Drill:
             otherwise = "no target is configured: set [target] kind and its connection to compare and purge"
             raise CannotMeasure(self.config.missing("[target] kind", otherwise))
         values = {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
-        return open_target(hashed_here(target) if by_text else target, values, self.config.service.tenants)
+        try:
+            return open_target(hashed_here(target) if by_text else target, values, self.config.service.tenants)
+        except CannotMeasure as problem:
+            name = target.address_env
+            where = f"; its address is the value of {name}" if name and name not in str(problem) else ""
+            raise type(problem)(f"{problem}{where}") from None
 
     def close(self) -> None:
         """Close the connections to the service, to Prometheus and to Alertmanager that were opened."""

@@ -121,6 +121,23 @@ def test_each_row_says_what_it_lacks_by_the_name_of_the_variable(tmp_path: Path)
         drill.open_target()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("postgres", "PGVECTOR_DSN", f"op://{SECRET}"),
+        ("weaviate_cloud", "WEAVIATE_URL", f"op://{SECRET}"),
+        ("qdrant", "QDRANT_URL", f"encrypted:{SECRET}"),
+        ("elastic", "ELASTIC_URL", f"http://[{SECRET}"),
+    ],
+)
+def test_an_address_of_the_service_s_own_is_named(tmp_path: Path, kind: str, name: str, value: str) -> None:
+    """By its variable, never by what it holds; that the target cannot be asked ends no drill."""
+    drill = make_drill(tmp_path, env=f"{MIGRATING}RETRIEVAL_TARGET_BACKEND={kind}\n{name}={value}\n")
+    with pytest.raises(CannotMeasure, match=name) as caught:
+        drill.open_target()
+    assert SECRET not in str(caught.value)
+
+
 def test_a_directory_of_the_service_that_is_not_here_is_no_proof_that_faiss_is_gone(tmp_path: Path) -> None:
     """It may be relative to the service's own working directory, or lie in its container."""
     evidence = preflight.faiss(make_drill(tmp_path, env=f"{MIGRATING}FAISS_DATA_DIR=data/faiss\n"))
