@@ -225,11 +225,13 @@ class Drill:
     def alertmanager(self) -> "Alertmanager | None":
         """The Alertmanager that explains alerts, if one is configured."""
         from drill.metrics.alertmanager import Alertmanager
+        from drill.token import sendable
 
         metrics, ca_file = self.config.metrics, self.config.service.ca_file
         if not metrics.alertmanager_url:
             return None
-        return Alertmanager(metrics.alertmanager_url, token=self.secret(metrics.bearer_token_env), ca_file=ca_file)
+        token = sendable(self.secret(metrics.bearer_token_env))
+        return Alertmanager(metrics.alertmanager_url, token=token, ca_file=ca_file)
 
     @cached_property
     def primary(self) -> Primary | None:

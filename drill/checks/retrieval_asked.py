@@ -54,7 +54,8 @@ class RetrievalAsked:
     def _beyond_searches(self) -> float | None:
         """Return the requests to retrieval beyond those of searches, from first to last; ``None`` if it cannot be told.
 
-        Requests that are under way at either end are counted on one side only: half of the answers is allowed for that.
+        Requests that are under way at either end are counted on one side only: half of the answers is allowed for that,
+        and where more than one is under way at any time (Little's law), nothing is concluded.
         """
         if self._first is None or self._last is None:
             return None
@@ -65,7 +66,13 @@ class RetrievalAsked:
             return None
         ends = self._last.snapshots.values()
         asked = sum(page.total(REQUESTS) for page in ends) - sum(page.total(REQUESTS) for page in pages)
-        return asked - (sum(map(partial(_searches, path=path), ends)) - searches)
+        searched = sum(map(partial(_searches, path=path), ends)) - searches
+        return None if self._under_way(searched, self._first.ended, self._last.began) > 1 else asked - searched
+
+    def _under_way(self, searched: float, since: float, until: float) -> float:
+        """Return how many searches are under way on average, taking those of users for as slow as the drill's."""
+        latencies = [result.latency_s for result in self.drill.prober.results(since, until)]
+        return searched / max(until - since, 1e-9) * sum(latencies) / max(len(latencies), 1)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""

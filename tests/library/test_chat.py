@@ -1,5 +1,6 @@
 """A chat that answers is proven only if it says what it should, and if retrieval was asked for it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from drill.checks.chat import chat
 from drill.context import Drill
 from drill.errors import UsageError
 from drill.observation import Window, open_window
+from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
@@ -106,6 +108,15 @@ def test_where_requests_are_counted_by_route_users_hide_nothing(
     """What is asked beyond searches is what chats ask; a service that keeps answers cannot be judged so."""
     server.each, server.users, server.searched, server.cached = each, 5, True, cached
     assert asked(tmp_path, server).verdict is verdict
+
+
+def test_where_many_searches_are_under_way_routes_show_nothing(tmp_path: Path, server: Counted) -> None:
+    """What is under way at either end is counted on one side only."""
+    server.each, server.users, server.searched = 0, 5, True
+    drill = drill_of(tmp_path, server)
+    began = time.monotonic()
+    slow = [ProbeResult(began + number / 1000, server.url, 60.0, ok=False, error="") for number in range(60_000)]
+    assert chat(with_probes(drill, Probes(slow))).verdict is Verdict.PASS
 
 
 def test_a_chat_that_asks_elsewhere_by_configuration_passes_and_the_report_says_so(

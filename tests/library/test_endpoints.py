@@ -76,6 +76,16 @@ def test_a_404_of_an_endpoint_itself_does_not_say_that_the_endpoint_is_missing(
     assert preflight.service(drill_of(tmp_path, server)).verdict is Verdict.PASS
 
 
+def test_a_404_that_repeats_path_and_time_is_still_that_of_a_router(tmp_path: Path, server: ScriptedService) -> None:
+    """What differs from one answer to the next is no difference in kind."""
+    for number, path in enumerate((SEARCH, _elsewhere(SEARCH))):
+        body = {"status": 404, "path": path, "timestamp": f"2026-01-0{number + 1}", "trace": f"{number}0a1b2c3d4e5f"}
+        server.script["POST", path] = as_json(body, 404)
+    evidence = preflight.service(drill_of(tmp_path, server))
+    assert evidence.verdict is Verdict.FAIL
+    assert f"does not serve {SEARCH}" in evidence.reason
+
+
 @pytest.mark.parametrize("path", [SEARCH, EMBED])
 def test_a_path_that_takes_another_method_is_said_to(tmp_path: Path, server: ScriptedService, path: str) -> None:
     """405 to the configured method is the wrong method, not a missing path."""

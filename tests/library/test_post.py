@@ -154,6 +154,17 @@ def test_search_is_asked_the_first_of_the_configured_queries(tmp_path: Path, ser
     assert asked == ["first"]
 
 
+@pytest.mark.parametrize(("get", "verdict"), [(405, Verdict.PASS), (404, Verdict.FAIL), (200, Verdict.FAIL)])
+def test_a_router_that_does_not_know_options_says_by_get_that_the_path_is_there(
+    drill: Drill, server: ScriptedService, get: int, verdict: Verdict
+) -> None:
+    """405 to GET says that the path is there for another method; 404 to both says that nothing is."""
+    listed(server, {f"{INTERNAL}/x": {"post": {}}})
+    server.script["OPTIONS", f"{INTERNAL}/x"] = as_json({}, 404)
+    server.script["GET", f"{INTERNAL}/x"] = as_json({}, get)
+    assert endpoints(drill, served()).verdict is verdict
+
+
 def test_endpoints_that_may_write_are_asked_nothing_but_options(drill: Drill, server: ScriptedService) -> None:
     paths: dict[str, object] = {f"{INTERNAL}/{method}": {method: {}} for method in ("post", "put", "patch", "delete")}
     listed(server, paths)

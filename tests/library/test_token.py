@@ -74,6 +74,16 @@ def test_a_token_for_prometheus_that_is_not_set_is_red_in_a_dry_run(tmp_path: Pa
     assert "[metrics] bearer_token_env names PROM_TOKEN, which is empty or not set" in evidence.reason
 
 
+def test_no_token_whatever_it_holds_breaks_a_client(tmp_path: Path) -> None:
+    """A token that no header can carry is not sent, and is said to be odd where it is asked for."""
+    urls = '[metrics]\nprometheus_url = "http://127.0.0.1:9"\nalertmanager_url = "http://127.0.0.1:9"\n'
+    toml = f'{urls}bearer_token_env = "ODD"\n[service]\nauth_token_env = "ODD"\n'
+    drill = make_drill(tmp_path, toml=toml, env=f"{MIGRATING}ODD='schl\u00fcssel'\n")
+    del drill.__dict__["client"]
+    assert all((drill.client, drill.prometheus, drill.alertmanager))
+    drill.close()
+
+
 def test_space_around_a_token_is_not_sent(tmp_path: Path) -> None:
     """A secret that was read from a file ends in a line end, which no header can carry."""
     with scripted() as server:
