@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drill.config import Config
 from drill.metrics.workers import GLANCE, MOST, PAGES
+from drill.proof.sent import proof_requests
 
 PROBE_SHARE = 0.8
 """Share of ``max_rate`` that probes take at most; the rest is for health, metrics pages and checks."""
@@ -112,4 +113,7 @@ def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int
     looks = reloads * (40 + config.service.reload_timeout_s)
     readings = 30 + seconds / every_s
     named = WORKERS * WAITED_FOR + GLANCE * (readings + looks) if config.service.worker_id else 0
-    return math.ceil(CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)) + named)
+    proofs = proof_requests(config, apply=apply, rungs=_rungs(config) if reopen else 0)
+    return math.ceil(
+        proofs + CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)) + named
+    )

@@ -15,15 +15,12 @@ from drill.errors import DrillError
 from drill.http import Reply
 from drill.proof.letters import Letters
 from drill.proof.removal import Places, delete, remove_from_target, wait_until_gone
+from drill.proof.sent import MOST, UNLISTED
 from drill.service import each
 from drill.steps.inventories import Inventory
 
 INTENT = "canary"
 """Written before the first canary, and done when none is left."""
-MOST = 16
-"""Canaries that are written; where instances and tenants are more, every instance and every tenant still has one."""
-UNLISTED = 8
-"""Canaries through the one address of instances that are not listed, each on a new connection."""
 APPEARS_S = 10.0
 """How long a canary may take from the answer of the service into FAISS: some take a write later."""
 POLL_S = 0.25

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.proof.flags import Flag
+from drill.proof.sent import BALANCED, WORKERS
 from drill.service import each
 
-WORKERS = 4
-"""How often a listed instance is asked: several processes may share its port."""
-BALANCED = 16
-"""How often the one address of instances that are not listed is asked."""
 _OFF = frozenset({"off", "false", "0", "no", "disabled", "none"})
 _ON = frozenset({"on", "true", "1", "yes", "enabled"})
 

@@ -14,6 +14,7 @@ from drill.proof import canary as canary_module
 from drill.proof import removal
 from drill.proof.canary import Canary
 from drill.proof.letters import filled
+from drill.proof.sent import UNLISTED, proof_requests
 from drill.purge.reserved import without_canaries
 from drill.record import Evidence
 from drill.steps.witness import WriteWitness
@@ -238,8 +239,8 @@ def test_the_one_address_of_instances_that_are_not_listed_gets_several(desk: Des
     canary = Canary(drill)
     canary.announce()
     canary.write({})
-    assert len(canary.birds) == canary_module.UNLISTED
-    assert desk.services[0].connections.total() == len(desk.services[0].connections) == canary_module.UNLISTED
+    assert len(canary.birds) == UNLISTED
+    assert desk.services[0].connections.total() == len(desk.services[0].connections) == UNLISTED
 
 
 def test_canaries_that_are_left_are_no_divergence(desk: Desk) -> None:
@@ -257,3 +258,13 @@ def test_bodies_have_the_shape_of_the_service() -> None:
         "space": "t",
         "items": [{"_id": "doc:i", "n": 1, "body": ["x", "{other}"]}],
     }
+
+
+def test_what_it_sends_is_part_of_what_a_drill_announces(desk: Desk) -> None:
+    """Words and canaries of a whole drill are no more than were said; a dry-run writes none."""
+    drill = desk.drill(more=DELETES)
+    desk.judged(drill)
+    most = proof_requests(drill.config, apply=True, rungs=0)
+    assert 0 < max(len(service.asked) for service in desk.services) <= most
+    assert proof_requests(drill.config, apply=False, rungs=0) == 0
+    assert proof_requests(drill.config, apply=True, rungs=3) == 4 * most

@@ -1,0 +1,28 @@
+"""What the proof of the flags sends to one instance at most: its words, and the canary."""
+
+from drill.config import Config
+
+WORKERS = 4
+"""How often a listed instance is asked for its flags: several processes may share its port."""
+BALANCED = 16
+"""How often the one address of instances that are not listed is asked."""
+MOST = 16
+"""Canaries that are written; where instances and tenants are more, every instance and every tenant still has one."""
+UNLISTED = 8
+"""Canaries through the one address of instances that are not listed, each on a new connection."""
+ROWS = 6
+"""How often the flags are asked for in a rollback: three steps, two rows after it, and a dry-run's look."""
+RUNG = 6
+"""How often they are asked for on one rung: it is held twice at most, or fallen back to."""
+
+
+def proof_requests(config: Config, *, apply: bool, rungs: int) -> int:
+    """Return how many requests prove the flags; ``rungs`` are those of the ladder that are taken, ways back included.
+
+    A canary is written and deleted, and what an earlier drill has left is deleted before it.
+    """
+    service, canary = config.service, config.canary
+    words = (WORKERS if service.instances else BALANCED) * (ROWS + RUNG * rungs) if service.flags_path else 0
+    tenants = len(service.tenants) if canary.tenant == "*" else 1
+    birds = max(MOST, len(service.urls), tenants) if canary.tenant and apply else 0
+    return words + 3 * birds * (1 + rungs)
