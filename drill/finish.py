@@ -59,7 +59,10 @@ def _look_once_more(drill: Drill) -> None:
     entry = drill.record.entries["post.faiss"]
     if entry.evidence.verdict is Verdict.NOT_RUN:
         return
-    found = faiss_again(drill)
+    try:
+        found = faiss_again(drill)
+    except Exception as error:  # noqa: BLE001 - the report and the journal line are written whatever becomes of a look
+        found = Evidence(Verdict.ERROR, f"the drill itself failed: {type(error).__name__}; please report it")
     if found is not None and found.verdict.rank > entry.evidence.verdict.rank:
         reason = f"at the end of the drill: {found.reason}"
         entry.evidence = withheld(found.judged(found.verdict, reason), drill.leaks)

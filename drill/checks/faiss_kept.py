@@ -130,24 +130,48 @@ def compared(tenant: str, before: Look, now: Look, settings: Settings) -> Kept:
 
 
 def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Verdict, str]:
+    old, new = before.facts, now.facts
+    if lost := _lost(before, now, gone, may_go(old.distinct, settings)):
+        return Verdict.FAIL, lost
+    fallen, doubts = max(old.distinct - new.distinct, 0), _doubts(before, now)
+    seen = f"{fallen} documents fewer than at the beginning, {gone} of {len(before.sample)} known ones are gone"
+    if (fallen or gone) and not settings.expect_deletes:
+        doubts.insert(0, f"{seen}; if users delete documents, say so: [primary] expect_deletes = true")
+    if doubts:
+        return Verdict.INCONCLUSIVE, "; ".join(doubts)
+    return Verdict.PASS, f"{seen}, as users delete" if fallen or gone else f"{new.distinct} documents"
+
+
+def _lost(before: Look, now: Look, gone: int, allowed: int) -> str:
+    """Say what is lost beyond what users may have deleted; empty: nothing."""
     old, new, asked = before.facts, now.facts, len(before.sample)
-    fallen, allowed = old.distinct - new.distinct, may_go(old.distinct, settings)
     if new.dimension != old.dimension:
-        return Verdict.FAIL, f"dimension {new.dimension}, {old.dimension} at the beginning"
-    if fallen > allowed:
-        return Verdict.FAIL, f"{new.distinct} documents, {old.distinct} at the beginning; {allowed} may have gone"
+        return f"dimension {new.dimension}, {old.dimension} at the beginning"
+    if old.distinct - new.distinct > allowed:
+        return f"{new.distinct} documents, {old.distinct} at the beginning; {allowed} may have gone"
     if 2 * gone > asked or _at_least(gone, asked, old.distinct) > allowed:
-        return Verdict.FAIL, f"{gone} of {asked} known documents are gone; {allowed} of {old.distinct} may have gone"
-    if fallen > 0 or gone:
-        seen = f"{max(fallen, 0)} documents fewer than at the beginning, {gone} of {asked} known ones are gone"
-        if settings.expect_deletes:
-            return Verdict.PASS, f"{seen}, as users delete"
-        return Verdict.INCONCLUSIVE, f"{seen}; if users delete documents, say so: [primary] expect_deletes = true"
-    if new.unchecked:
-        return Verdict.INCONCLUSIVE, f"not looked at: {new.unchecked}"
-    if not new.dimension:
-        return Verdict.INCONCLUSIVE, "all are listed; whether an index holds them cannot be seen from here"
-    return Verdict.PASS, f"{new.distinct} documents"
+        return f"{gone} of {asked} known documents are gone; {allowed} of {old.distinct} may have gone"
+    return ""
+
+
+def _doubts(before: Look, now: Look) -> list[str]:
+    """Return what keeps FAISS from being proven, though nothing is known to be lost."""
+    doubts = [_other_vectors(before, now)]
+    if now.facts.unchecked:
+        doubts.append(f"not looked at: {now.facts.unchecked}")
+    if not now.facts.dimension:
+        doubts.append("all are listed; whether an index holds them cannot be seen from here")
+    return [doubt for doubt in doubts if doubt]
+
+
+def _other_vectors(before: Look, now: Look) -> str:
+    """Say so if most known documents have another vector than at the beginning; users change a few of them."""
+    both = [key for key in before.sample if key in before.vectors and key in now.vectors]
+    changed = sum(before.vectors[key] != now.vectors[key] for key in both)
+    if 2 * changed <= len(both):
+        return ""
+    seen = f"{changed} of {len(both)} known documents have another vector than at the beginning"
+    return f"{seen}: embedded anew, or vectors and documents are mixed up"
 
 
 def may_go(documents: int, settings: Settings) -> int:

@@ -155,7 +155,6 @@ def _oddities(facts: Sequence[IndexFacts]) -> str:
         for fact in facts
         if fact.duplicate_ids
     ]
-    found += [f"warning: {fact.tenant}: {fact.warning}" for fact in facts if fact.warning]
     return "".join(f"; {text}" for text in found)
 
 

@@ -1,6 +1,7 @@
 """What a check of a primary found."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,6 @@ class IndexFacts:
     """Documents whose id another one has already; 0 for a list above 16 MiB, where only the comparison finds them."""
     unchecked: str = ""
     """What of the index could not be looked at, in words; empty: nothing."""
-    warning: str = ""
-    """What is odd about the index, and no reason to call it broken."""
 
     @property
     def distinct(self) -> int:
@@ -40,3 +39,5 @@ class Look:
     sample: tuple[str, ...] = ()
     """Ids at random: all of them if there are no more than were asked for."""
     found: frozenset[str] = frozenset()
+    vectors: Mapping[str, int] = field(default_factory=dict)
+    """Of ids in ``sample`` and ``found`` a hash of their vector, in this process; none if the index changes vectors."""

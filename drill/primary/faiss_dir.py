@@ -8,7 +8,7 @@ would condemn good documents on the target.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -147,7 +147,9 @@ class FaissDir:
                 return "empty"
             if useless := useless_vectors(snapshot.index, index):
                 return useless
-            return Look(_facts(tenant, snapshot, index, ids), _with(snapshot, index), ids.sample, frozenset(ids.found))
+            vectors = _hashed(snapshot, index, {**ids.sample, **ids.found})
+            facts = _facts(tenant, snapshot, index, ids)
+            return Look(facts, _with(snapshot, index), tuple(ids.sample), frozenset(ids.found), vectors)
 
     def _pairs(self, file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
         return ((identifier, content_hash(text)) for identifier, text in iter_documents(file, size))
@@ -202,6 +204,14 @@ def _facts(tenant: str, snapshot: Snapshot, index: IndexFile, ids: Survey) -> In
         duplicate_ids=ids.twice,
         unchecked=index.unchecked,
     )
+
+
+def _hashed(snapshot: Snapshot, index: IndexFile, rows: Mapping[str, int]) -> dict[str, int]:
+    """Return a hash of the vector of each id, of a kind that keeps vectors as they were."""
+    start = index.vectors_at
+    if start is None:
+        return {}
+    return {key: hash(read_vector(snapshot.index, start, row, index.dimension)) for key, row in rows.items()}
 
 
 def _with(snapshot: Snapshot, index: IndexFile) -> str:

@@ -37,7 +37,7 @@ class Manifest:
             raise PrimaryUnreadable(f"manifest of tenant {tenant!r}: no documents; check [primary] path and the tenant")
         age_s = max(0.0, time.time() - seen.st_mtime)
         facts = IndexFacts(tenant, 0, ids.count, 0, seen.st_size, age_s, "manifest", ids.twice)
-        return Look(facts, _version(seen), ids.sample, frozenset(ids.found))
+        return Look(facts, _version(seen), tuple(ids.sample), frozenset(ids.found))
 
     def version(self, tenant: str) -> str:
         """Return a fingerprint of the file that changes whenever it is written. Raises PrimaryUnreadable."""

@@ -12,20 +12,21 @@ class Survey:
         self._wanted = frozenset(wanted)
         self._size = sample
         self._seen: set[str] | None = set() if exact else None
-        self._lowest: list[tuple[int, str]] = []
+        self._lowest: list[tuple[int, str, int]] = []
         self._held: set[str] = set()
         self.count = 0
-        self.found: set[str] = set()
+        self.found: dict[str, int] = {}
+        """Of the wanted ids those that are there, each with its row; the last one if it comes twice."""
         for identifier in ids:
             self._see(identifier)
 
     def _see(self, identifier: str) -> None:
-        self.count += 1
+        row, self.count = self.count, self.count + 1
         if identifier in self._wanted:
-            self.found.add(identifier)
+            self.found[identifier] = row
         if self._seen is not None:
             self._seen.add(identifier)
-        self._consider(identifier)
+        self._consider(identifier, row)
 
     @property
     def twice(self) -> int:
@@ -33,19 +34,22 @@ class Survey:
         return 0 if self._seen is None else self.count - len(self._seen)
 
     @property
-    def sample(self) -> tuple[str, ...]:
-        """The ids whose hash is lowest: a random choice, since Python seeds the hash of texts anew in each process."""
-        return tuple(identifier for _, identifier in self._lowest)
+    def sample(self) -> dict[str, int]:
+        """The ids whose hash is lowest: a random choice, since Python seeds the hash of texts anew in each process.
 
-    def _consider(self, identifier: str) -> None:
+        Each with its row.
+        """
+        return {identifier: row for _, identifier, row in self._lowest}
+
+    def _consider(self, identifier: str, row: int) -> None:
         mark = -hash(identifier)  # the highest hash first: it is the next to go
         if len(self._lowest) >= self._size:
             if not self._lowest or mark <= self._lowest[0][0] or identifier in self._held:
                 return
-            _, gone = heapreplace(self._lowest, (mark, identifier))
+            _, gone, _ = heapreplace(self._lowest, (mark, identifier, row))
             self._held.remove(gone)
         elif identifier in self._held:
             return
         else:
-            heappush(self._lowest, (mark, identifier))
+            heappush(self._lowest, (mark, identifier, row))
         self._held.add(identifier)

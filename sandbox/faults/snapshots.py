@@ -183,6 +183,15 @@ class FaissVectorsZeroed(_LosesLater):
 
 
 @fault
+class FaissRowsMixedUp(_LosesLater):
+    """9 s after the boot each document of the snapshot has another one's vector."""
+
+    def rewritten(self, held: snapshot.Snapshot) -> snapshot.Snapshot:
+        """Turn the vectors round."""
+        return snapshot.make(held.documents, held.vectors[::-1].copy())
+
+
+@fault
 class LiveIndexShrinks(Hooks):
     """9 s after the boot the index in memory holds two documents of each tenant; the files on the disk are whole."""
 

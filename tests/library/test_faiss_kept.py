@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import faiss
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from drill.checks import faiss_kept, preflight
 from drill.context import Drill
+from drill.errors import PrimaryUnreadable
 from drill.finish import _look_once_more
 from drill.primary import FaissDir, snapshot
 from drill.primary.manifest import Manifest
@@ -31,7 +34,7 @@ def write(root: Path, tenant: str, ids: Iterable[str], dimension: int = DIMENSIO
     """Replace a tenant's snapshot by one of these documents, as a service does: each file by rename."""
     folder, names = root / tenant, list(ids)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = np.random.default_rng(1).random((len(names), dimension), dtype=np.float32) + 0.1
+    rows = np.array([vector_of(name, dimension) for name in names], np.float32)
     if fill is not None:
         rows[:] = fill
     index = faiss.IndexFlatIP(dimension)
@@ -41,6 +44,11 @@ def write(root: Path, tenant: str, ids: Iterable[str], dimension: int = DIMENSIO
     (folder / "new").replace(folder / "index.faiss")
     (folder / "new-docs").replace(folder / "docs.json")
     return folder
+
+
+def vector_of(name: str, dimension: int) -> Any:
+    """Return the vector of a document: always the same."""
+    return np.random.default_rng(crc32(name.encode())).random(dimension, dtype=np.float32) + 0.1
 
 
 def names(count: int, first: int = 0) -> list[str]:
@@ -298,12 +306,80 @@ def test_a_tenant_that_is_gone_at_the_end_of_the_drill_is_found(tmp_path: Path) 
     assert entry.evidence.verdict is Verdict.FAIL
 
 
+def test_a_look_that_breaks_costs_its_row_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report and journal line are still to be written."""
+    drill = begun(tmp_path, {"a": names(100)})
+    entry = drill.record.entries["post.faiss"]
+    entry.evidence = judged(drill)
+
+    def broken(*_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr(FaissDir, "version", broken)
+    _look_once_more(drill)
+    assert (entry.evidence.verdict, entry.evidence.reason) == (
+        Verdict.ERROR,
+        "at the end of the drill: the drill itself failed: MemoryError; please report it",
+    )
+
+
+def test_a_snapshot_that_is_half_written_when_a_drill_begins_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be looked at: that is no proof that there is no FAISS."""
+    folder = write(tmp_path / "faiss", "default", names(50))
+    drill = make_drill(tmp_path, toml="[primary]\npath = 'faiss'\n")
+    monkeypatch.setattr(snapshot, "STILL_S", 3600.0)
+    monkeypatch.setattr(snapshot, "WRITING_S", 0.0)
+    (folder / "index.faiss").write_bytes((folder / "index.faiss").read_bytes()[:-9])
+    with pytest.raises(PrimaryUnreadable, match="is cut off"):
+        preflight.faiss(drill)
+
+
 def test_without_a_primary_the_row_is_not_required(tmp_path: Path) -> None:
     drill = make_drill(tmp_path)
     assert judged(drill).verdict is Verdict.NOT_RUN
     assert not drill.record.entries["post.faiss"].required
     (tmp_path / "other").mkdir()
     assert begun(tmp_path / "other", {"a": names(5)}).record.entries["post.faiss"].required
+
+
+@pytest.mark.parametrize(
+    ("edited", "primary", "verdict"),
+    [
+        (0, "", Verdict.PASS),
+        (20, "", Verdict.PASS),
+        (21, "", Verdict.INCONCLUSIVE),
+        (40, "expect_deletes = true\n", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_most_known_documents_with_another_vector_are_unproven(
+    tmp_path: Path, edited: int, primary: str, verdict: Verdict
+) -> None:
+    """Users edit some. If most have changed, they may be another document's."""
+    drill = begun(tmp_path, {"a": names(40)}, primary=primary)
+    path = tmp_path / "faiss" / "a" / "index.faiss"
+    index = faiss.read_index(str(path))
+    rows = index.reconstruct_n(0, 40)
+    rows[:edited] = rows[:edited][:, ::-1]
+    changed = faiss.IndexFlatIP(DIMENSION)
+    changed.add(rows)
+    faiss.write_index(changed, str(path))
+    evidence = judged(drill)
+    assert evidence.verdict is verdict
+    assert (f"{edited} of 40 known documents have another vector" in evidence.reason) == (verdict is not Verdict.PASS)
+
+
+def test_documents_that_move_to_other_rows_keep_their_vectors(tmp_path: Path) -> None:
+    """A service that compacts its index: each document is still the one it was."""
+    drill = begun(tmp_path, {"a": names(40)}, primary="expect_deletes = true\n")
+    folder = tmp_path / "faiss" / "a"
+    rows = faiss.read_index(str(folder / "index.faiss")).reconstruct_n(0, 40)
+    moved = faiss.IndexFlatIP(DIMENSION)
+    moved.add(rows[5:])
+    faiss.write_index(moved, str(folder / "index.faiss"))
+    (folder / "docs.json").write_text(json.dumps(json.loads((folder / "docs.json").read_text())[5:]))
+    assert judged(drill).verdict is Verdict.PASS
 
 
 def test_a_sample_is_random_and_whole_where_the_tenant_is_small(tmp_path: Path) -> None:

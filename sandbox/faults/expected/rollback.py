@@ -361,6 +361,11 @@ ROLLBACK: dict[str, Expected] = {
     "faiss_documents_swapped": _shrunk("as many documents as before, and none of those that were there"),
     "faiss_one_tenant_lost": _shrunk("one tenant's loss is not made up for by the others"),
     "faiss_vectors_zeroed": _shrunk("vectors that are all zero find nothing in particular"),
+    "faiss_rows_mixed_up": replace(
+        _shrunk("counts and ids stay, and a search finds the wrong documents"),
+        red={"post.faiss": f"{FAIL} {OPEN}"},
+        result="failure inconclusive",
+    ),
     "live_index_shrinks": _red(
         "the same queries find far fewer documents than at first",
         "post.faiss",
