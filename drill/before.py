@@ -81,8 +81,12 @@ class LookBefore:
 
 
 def answers_searches(drill: "Drill", instance: str, since: float) -> bool:
-    """Whether most of the instance's last probes that were due after ``since`` (monotonic) were answered well."""
-    last = [probe.ok for probe in drill.prober.results(since) if probe.instance == instance][-LAST_PROBES:]
+    """Whether most of the instance's last probes that were due after ``since`` (monotonic) were answered well.
+
+    One that the service's limiter turned away, or the drill did not measure, says neither.
+    """
+    told = (probe for probe in drill.prober.results(since) if probe.instance == instance and probe.apart is None)
+    last = [probe.ok for probe in told][-LAST_PROBES:]
     return 2 * sum(last) > len(last)
 
 

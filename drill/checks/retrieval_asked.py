@@ -71,7 +71,8 @@ class RetrievalAsked:
 
     def _under_way(self, searched: float, since: float, until: float) -> float:
         """Return how many searches are under way on average, taking those of users for as slow as the drill's."""
-        latencies = [result.latency_s for result in self.drill.prober.results(since, until)]
+        found = self.drill.prober.results(since, until)
+        latencies = [result.latency_s for result in found if result.apart is None]
         return searched / max(until - since, 1e-9) * sum(latencies) / max(len(latencies), 1)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:

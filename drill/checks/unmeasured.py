@@ -31,9 +31,9 @@ def why_few(drill: Drill, window: Window) -> Iterable[str]:
         yield f"{held} probes were not sent: what remains of the service's limit is left to users: {ALLOW_MORE}"
     if lost_s := drill.heartbeat.lost_s(since, until):
         yield f"the drill itself stood still for {lost_s:.0f} s"
-    missed = sum(result.apart is Apart.UNMEASURED for result in drill.prober.results(since, until))
+    missed = [one.error for one in drill.prober.results(since, until) if one.apart is Apart.UNMEASURED]
     if missed and not lost_s:
-        yield f"{missed} probes were not measured: this machine was too busy to send them in time"
+        yield f"{len(missed)} probes were not measured ({missed[0]})"
 
 
 def stood_still(drill: Drill, window: Window) -> tuple[Verdict, str]:

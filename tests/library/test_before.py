@@ -11,6 +11,7 @@ from drill import before as before_module
 from drill.before import LookBefore, answers_searches, still_down
 from drill.context import Drill
 from drill.http import Reply
+from drill.limits import Apart
 from drill.probe import ProbeResult
 from drill.service import Health
 from tests.library.world import A, B, Probes, make_drill, reading, snapshot, with_probes
@@ -115,6 +116,13 @@ def test_an_instance_answers_searches_if_most_of_its_last_probes_were_answered(
     drill: Drill, answered: tuple[bool, ...], since: float, expected: bool
 ) -> None:
     assert answers_searches(probed(drill, *answered), A, since) is expected
+
+
+def test_searches_that_the_service_limited_do_not_say_that_it_is_down(drill: Drill) -> None:
+    found = [ProbeResult(0.0, A, 0.01, ok=True, error="")]
+    found += [ProbeResult(float(at), A, 0.0, ok=False, error="HTTP 429", apart=Apart.LIMITED) for at in range(1, 9)]
+    assert answers_searches(with_probes(drill, Probes(found)), A, 0.0)
+    assert not answers_searches(with_probes(drill, Probes(found)), A, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,10 @@ def test_a_service_that_limits_every_request_is_unproven_and_never_red(tmp_path:
 def test_probes_that_were_left_to_users_are_the_reason_also_without_one_429(drill: Drill, held: int) -> None:
     with_probes(drill, replace(probes(40), held=held))
     assert ("7 probes were not sent" in latency(drill, served(QUICK, count=40)).reason) is (held > 0)
+
+
+def test_probes_that_the_drill_did_not_send_say_why(drill: Drill) -> None:
+    asked = limited(200, 40, Apart.UNMEASURED)
+    with_probes(drill, Probes([replace(one, error="not sent: it was announced otherwise") for one in asked.found]))
+    reason = latency(drill, served(QUICK, count=40)).reason
+    assert "200 probes were not measured (not sent: it was announced otherwise)" in reason
