@@ -32,7 +32,10 @@ class Stores:
     target: Mapping[str, Inventory] = field(default_factory=dict)
     """Of each tenant whose documents were all listed."""
     both: Mapping[str, Inventory] = field(default_factory=dict)
-    """Documents that are on both sides, with the target's hash: the positive control of every later look-up."""
+    """Documents that are on both sides, with the target's hash: the positive control of every later look-up.
+
+    Where FAISS cannot be seen, documents of the target.
+    """
     problem: str = ""
 
     def known(self, tenant: str) -> Known:
@@ -47,9 +50,12 @@ def remember(drill: Drill) -> Stores:
 
     The target is listed first: what is written to FAISS after its own inventory cannot be in the list already.
     """
-    if drill.primary is None or not drill.config.target.kind:
+    if not drill.config.target.kind:
         return Stores(problem="[primary] path and [target] are needed to look documents up")
     listed = bounded(lambda: _listed(drill), LIST_S) or {}
+    if drill.primary is None:
+        some = {tenant: dict(islice(items.items(), CONTROLS)) for tenant, items in listed.items()}
+        return Stores(target=listed, both=some, problem="what users write cannot be followed: set [primary] path")
     faiss, problem = inventories(drill)
     missing = [tenant for tenant in faiss if tenant not in listed]
     looked_up = bounded(lambda: _looked_up(drill, faiss, missing), LIST_S) if missing else {}

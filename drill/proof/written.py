@@ -48,9 +48,7 @@ class Written:
         Canaries count once FAISS has them, and only then.
         """
         before = self.stores.faiss
-        if not before:
-            return {}, ""
-        now, problem = inventories(self.drill)
+        now, problem = inventories(self.drill) if before else ({}, "")
         is_canary = self.drill.config.canary.is_one
         fresh = {
             tenant: {name: digest for name, digest in items.items() if not is_canary(name)}

@@ -103,7 +103,7 @@ class WriteWitness:
         told = [*seen.problems, *(bird.problem for bird in self.canary.birds if bird.problem)]
         if suspect := seen.count(Copy.SUSPECT):
             told.append(f"{suspect} of {len(seen.copies)} documents are on the target, and nothing tells since when")
-        others = [tenant for tenant, items in stores.both.items() if items and not stores.known(tenant).comparable]
+        others = [tenant for tenant in stores.faiss if stores.both.get(tenant) and not stores.known(tenant).comparable]
         if others:
             told.append(f"{', '.join(others)}: no hash of the target agrees with FAISS, nothing is judged by hashes")
         return told

@@ -268,3 +268,18 @@ def test_what_it_sends_is_part_of_what_a_drill_announces(desk: Desk) -> None:
     assert 0 < max(len(service.asked) for service in desk.services) <= most
     assert proof_requests(drill.config, apply=False, rungs=0) == 0
     assert proof_requests(drill.config, apply=True, rungs=3) == 4 * most
+
+
+@pytest.mark.parametrize("finds", [True, False])
+def test_where_faiss_cannot_be_seen_a_search_must_find_it(desk: Desk, finds: bool) -> None:
+    """The control is then a document that the target itself has listed."""
+    for service in desk.services:
+        service.script["POST", "/internal/retrieval/search"] = lambda body: as_json(
+            {"results": [{"id": name} for name in desk.stores.faiss[body["tenant"]] if finds and "canary" in name]}
+        )
+    drill = desk.drill(more=DELETES)
+    drill.__dict__["primary"] = None
+    evidence = desk.judged(drill)
+    assert evidence.verdict is (Verdict.PASS if finds else Verdict.INCONCLUSIVE)
+    assert "what users write cannot be followed" in evidence.reason
+    assert desk.canaries() == []

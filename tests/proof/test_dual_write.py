@@ -132,7 +132,7 @@ def test_without_stores_nothing_can_be_looked_up(tmp_path: Path) -> None:
     drill.__dict__["primary"] = None
     evidence = judged(drill, stores)
     assert evidence.verdict is Verdict.INCONCLUSIVE
-    assert "[primary] path and [target] are needed" in evidence.reason
+    assert "what users write cannot be followed: set [primary] path" in evidence.reason
 
 
 def test_every_call_is_bounded_and_has_its_controls(tmp_path: Path) -> None:
