@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from drill.checks.flags import judge_dual_write, judge_shadow
+from drill.checks.no_probes import probes_of
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import CannotMeasure
@@ -194,4 +195,4 @@ def _of(pages: Mapping[str, Snapshot], reading: Reading) -> Reading:
 
 
 def _window(drill: Drill, first: Reading, last: Reading) -> Window:
-    return open_window(first, last, drill.prober, ())
+    return open_window(first, last, probes_of(drill), ())

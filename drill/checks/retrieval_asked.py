@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from drill.checks.no_probes import probes_of
 from drill.context import Drill
 from drill.http import Reply
 from drill.metrics.snapshot import Delta, Snapshot
@@ -22,7 +23,9 @@ WHOLE = 0.98
 """Requests to retrieval for each search over HTTP below which a service answers searches by itself, from a cache."""
 COUNTED_S = 0.5
 """How long a service may take to count what it has answered."""
-POLL_S = 0.05
+POLL_S = 0.25
+WATCHED = 6
+"""Answers that are watched: each costs some readings of every instance."""
 
 
 @dataclass
@@ -38,6 +41,7 @@ class RetrievalAsked:
     """Why it cannot be known; empty if it can."""
     _first: Reading | None = None
     _last: Reading | None = None
+    _taken_s: float = 0.0
 
     @property
     def missing(self) -> bool:
@@ -70,18 +74,17 @@ class RetrievalAsked:
         return None if self._under_way(searched, self._first.ended, self._last.began) > 1 else asked - searched
 
     def _under_way(self, searched: float, since: float, until: float) -> float:
-        """Return how many searches are under way on average, taking those of users for as slow as the drill's."""
-        found = self.drill.prober.results(since, until)
-        latencies = [result.latency_s for result in found if result.apart is None]
-        return searched / max(until - since, 1e-9) * sum(latencies) / max(len(latencies), 1)
+        """Return how many searches are under way on average: one takes no longer than an answer that is made of it."""
+        return searched / max(until - since, 1e-9) * self._taken_s / max(self.answers, 1)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""
-        first = self._read()
+        first = self._read() if self.answers < WATCHED else None
         self._first = self._first or first
         reply = ask()
         if first is not None and reply.ok:
             self.answers += 1
+            self._taken_s += reply.latency_s
             self.requests += self._since(first)
         return reply
 
@@ -101,7 +104,7 @@ class RetrievalAsked:
         if any(delta.restarted for delta in deltas):
             self.unknown = "another process answers at the same address now and then"
             return 0.0
-        window = open_window(first, last, self.drill.prober, ())
+        window = open_window(first, last, probes_of(self.drill), ())
         return max(0.0, sum(delta.growth(REQUESTS) for delta in deltas) - window.probes.total())
 
     def _read(self) -> Reading | None:

@@ -12,7 +12,6 @@ from drill.checks.chat import chat
 from drill.context import Drill
 from drill.errors import UsageError
 from drill.observation import Window, open_window
-from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
@@ -113,10 +112,30 @@ def test_where_requests_are_counted_by_route_users_hide_nothing(
 def test_where_many_searches_are_under_way_routes_show_nothing(tmp_path: Path, server: Counted) -> None:
     """What is under way at either end is counted on one side only."""
     server.each, server.users, server.searched = 0, 5, True
-    drill = drill_of(tmp_path, server)
-    began = time.monotonic()
-    slow = [ProbeResult(began + number / 1000, server.url, 60.0, ok=False, error="") for number in range(60_000)]
-    assert chat(with_probes(drill, Probes(slow))).verdict is Verdict.PASS
+
+    def slow(_body: object) -> Answer:
+        time.sleep(0.4)
+        return said(server, ANSWER)
+
+    server.script["POST", CHAT] = slow
+    assert asked(tmp_path, server).verdict is Verdict.PASS
+
+
+def test_a_drill_that_does_not_probe_does_not_begin_to(tmp_path: Path, server: Counted) -> None:
+    """A dry-run sends no continuous probe."""
+    drill = with_primary(make_drill(tmp_path, toml=f'[service]\ninstances = ["{server.url}"]\n'))
+    assert chat(drill).verdict is Verdict.PASS
+    assert not drill.probing
+
+
+def test_no_more_answers_are_watched_than_are_announced(
+    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs some readings of every instance."""
+    monkeypatch.setattr(retrieval_asked, "WATCHED", 1)
+    asked(tmp_path, server)
+    assert server.asked.count(("GET", METRICS)) == 2
+    assert server.asked.count(("POST", CHAT)) == 3
 
 
 def test_a_chat_that_asks_elsewhere_by_configuration_passes_and_the_report_says_so(
