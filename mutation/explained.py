@@ -23,6 +23,13 @@ NO_BEHAVIOUR = (
     (r"line\.split\(\" \", 5\)", "", "the fifth field is the same wherever the rest is cut, and no line has just six"),
     (r"< deadline", r"<= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
     (r">= STEADY_S", r"> STEADY_S", "a clock never reads just that, and one poll more or less proves the same"),
+    (r">= EFFECT_S and", r"> EFFECT_S and", "a clock never reads just that, and one look more or less proves the same"),
+    (
+        r"- BOOT_SECOND_S$",
+        r"start_time > written",
+        "no process starts at just that moment, of clocks known to a second",
+    ),
+    (r"name=\"look-before\", daemon=True", "", "what it waits for is bounded; a drill only ends a little later"),
     (r"> deadline", r">= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
 )
 """Patterns of lines and of what they become (empty: anything), for mutants that change nothing that can be seen."""

@@ -13,6 +13,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/preflight.py": (f"{LIBRARY}/test_preflight.py", f"{LIBRARY}/test_preflight_plan.py"),
     "drill/checks/faiss_answers.py": (f"{LIBRARY}/test_faiss_answers.py",),
     "drill/checks/faiss_kept.py": (f"{LIBRARY}/test_faiss_kept.py",),
+    "drill/before.py": (f"{LIBRARY}/test_before.py",),
+    "drill/comeback.py": (f"{LIBRARY}/test_comeback_states.py",),
     "drill/checks/workers.py": (f"{LIBRARY}/test_workers.py",),
     "drill/checks/alerts.py": ("tests/prometheus/test_alerts.py", "tests/prometheus/test_alert_bounds.py"),
     "drill/checks/permissions.py": ("tests/history/test_permissions.py",),

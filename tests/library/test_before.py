@@ -74,8 +74,10 @@ def test_what_comes_when_the_reload_has_begun_is_not(drill: Drill, monkeypatch: 
 def test_metrics_that_another_row_read_before_the_reload_will_do(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look itself may hang; what is kept after the reload has begun is none of before."""
     monkeypatch.setattr(before_module, "BESIDE_S", 0.05)
-    look = looking(drill, Service())
     read = reading(1.0, snapshot(A))
+    drill.look.keep(reading(0.5, snapshot(B)))
+    assert drill.look.reading is None, "nothing was written that it would be before of"
+    look = looking(drill, Service())
     look.keep(read)
     look.end()
     look.keep(reading(2.0, snapshot(B)))

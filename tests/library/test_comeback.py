@@ -1,9 +1,6 @@
 """Before and after: what the change broke is put back, what was so before is not, and a late restart is waited for."""
 
-import json
-import time
 from collections.abc import Callable, Iterator
-from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -13,9 +10,7 @@ from drill import comeback as comeback_module
 from drill import rollback as rollback_module
 from drill import service as service_module
 from drill.checks import preflight
-from drill.comeback import new_processes
 from drill.context import Drill
-from drill.observation import Reading
 from drill.record import Evidence
 from drill.rollback import Progress, Rollback
 from drill.runner import Runner
@@ -23,7 +18,7 @@ from drill.steps.flags import disable_shadow_read, force_faiss
 from drill.verdict import Verdict
 from tests.library.restarting import Restarting, drill_on, end, impatient, reloaded_by
 from tests.library.server import Answer, as_json, running
-from tests.library.world import MIGRATING, ROLLED_BACK, A, B, make_drill, reading, snapshot
+from tests.library.world import MIGRATING, ROLLED_BACK
 
 FOREVER_S = 3600.0
 """A reload timeout that no test may have to wait for."""
@@ -322,50 +317,4 @@ def test_in_a_dry_run_a_service_that_is_down_is_not_known_at_once(
     drill = drill_on(tmp_path, server, apply=False)
     started.append(drill)
     runner = Runner(drill, Rollback(drill))
-    assert runner.check("preflight.service", preflight.service).evidence.verdict is (Verdict.INCONCLUSIVE)
-
-
-def dated(drill: Drill, ahead_s: float | None) -> Drill:
-    """Have the host's clock be so much ahead, as its answers show; ``None``: they are not dated."""
-    drill.written_at = time.monotonic()
-    if ahead_s is not None:
-        drill.clocks.note(A, formatdate(time.time() + ahead_s, usegmt=True))
-    return drill
-
-
-@pytest.mark.parametrize(
-    ("ahead_s", "started_s", "new"),
-    [
-        (0, 1.5, True),
-        (0, -0.8, True),
-        (0, -30.0, False),
-        (None, 1.5, True),
-        (None, -30.0, False),
-        (600, 601.5, True),
-        (600, 570.0, False),
-        (-600, -598.5, True),
-        (-600, -630.0, False),
-    ],
-)
-def test_a_process_that_started_after_the_write_is_a_new_one_by_the_clock_of_its_host(
-    tmp_path: Path, ahead_s: float | None, started_s: float, new: bool
-) -> None:
-    """A kernel tells starts up to a second early; clocks of hosts differ by any amount."""
-    drill = dated(make_drill(tmp_path), ahead_s)
-    after = reading(1.0, snapshot(A, started=time.time() + started_s))
-    for before in (None, Reading(0, 0, {}, {A: "connection refused"})):
-        assert new_processes(drill, before, after) == ([A] if new else [])
-
-
-def test_where_there_is_a_process_to_compare_with_no_clock_is_asked(tmp_path: Path) -> None:
-    drill = dated(make_drill(tmp_path), 0)
-    before = reading(0.0, snapshot(A, started=5.0), snapshot(B, started=time.time() + 5))
-    after = reading(1.0, snapshot(A, started=6.0), before.snapshots[B])
-    assert new_processes(drill, before, after) == [A]
-
-
-def test_a_date_that_is_none_is_passed_over(tmp_path: Path) -> None:
-    drill = make_drill(tmp_path)
-    for text in ("", "yesterday", json.dumps({})):
-        drill.clocks.note(A, text)
-    assert drill.clocks.ahead(A) == 0.0
+    assert runner.check("preflight.service", preflight.service).evidence.verdict is Verdict.INCONCLUSIVE

@@ -12,12 +12,23 @@ from drill.context import Drill
 from drill.http import Reply
 from drill.observation import Reading
 from drill.primary import IndexFacts
+from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.service import Health
 from drill.unfinished import Event, UnfinishedDrill
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, html, scripted
-from tests.library.world import MIGRATING, A, Inventory, make_drill, snapshot, with_primary
+from tests.library.world import (
+    MIGRATING,
+    A,
+    Inventory,
+    Probes,
+    make_drill,
+    reading,
+    snapshot,
+    with_primary,
+    with_probes,
+)
 
 PATHS = ("/internal/retrieval/search", "/internal/retrieval/embed", "/chat/advise")
 
@@ -68,6 +79,29 @@ def test_a_sick_instance_fails(drill: Drill, server: ScriptedService, answer: An
     server.script["GET", "/health"] = answer
     evidence = preflight.service(drill)
     assert (evidence.verdict, evidence.value) == (Verdict.FAIL, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "answered", "rolled_back", "verdict"),
+    [
+        (503, True, True, Verdict.PASS),
+        (503, False, True, Verdict.FAIL),
+        (503, True, False, Verdict.FAIL),
+        (200, True, True, Verdict.FAIL),
+    ],
+)
+def test_after_the_rollback_a_health_that_was_as_bad_before_gives_way_to_searches(
+    drill: Drill, server: ScriptedService, before: int, answered: bool, rolled_back: bool, verdict: Verdict
+) -> None:
+    server.script["GET", "/health"] = as_json({}, 503)
+    drill.look.begun = True
+    drill.look.note([Health(server.url, Reply(before, "", b"", 0.01))])
+    drill.look.end()
+    drill.settled, drill.rolled_back = reading(1.0, snapshot(server.url)), rolled_back
+    with_probes(drill, Probes([ProbeResult(2.0, server.url, 0.01, answered, "")]))
+    evidence = preflight.service(drill)
+    assert evidence.verdict is verdict
+    assert ("as before the rollback, and searches are answered" in evidence.reason) is (verdict is Verdict.PASS)
 
 
 def test_one_dead_instance_of_two_is_named_and_counted(tmp_path: Path, server: ScriptedService) -> None:
