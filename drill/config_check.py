@@ -9,27 +9,11 @@ from drill.addresses import endpoint, same
 from drill.config import Config, Service, Target
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
+from drill.metrics.names import METRIC_NAMES
 from drill.metrics.workers import worker_id_problem
 from drill.primary import KINDS as PRIMARY_KINDS
 from drill.target.settings import key_types
 
-METRIC_NAMES = (
-    "retrieval_requests_total",
-    "retrieval_errors_total",
-    "retrieval_latency_seconds",
-    "retrieval_dual_write_errors_total",
-    "retrieval_dual_write_skipped_total",
-    "retrieval_dual_write_outbox_size",
-    "retrieval_dual_write_outbox_dropped_total",
-    "retrieval_shadow_agreement_at_5",
-    "retrieval_shadow_ndcg_at_10",
-    "retrieval_shadow_latency_seconds",
-    "retrieval_shadow_dropped_total",
-    "http_requests_total",
-    "process_start_time_seconds",
-    "ALERTS",
-)
-"""The metrics of DESIGN.md section 7, which `[metrics] names` may rename."""
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 FLAG_NAMES = ("dual_write", "shadow_read", "backend")
 """What ``[service] flags`` may map."""

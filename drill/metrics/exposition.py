@@ -64,6 +64,8 @@ class Exposition:
 
     families: dict[str, str] = field(default_factory=dict)
     """Family without ``_total`` -> type; also what only a sample implies."""
+    counters: set[str] = field(default_factory=set)
+    """Families that are called counters, as the page calls them."""
     samples: dict[Key, float] = field(default_factory=dict)
     """Without those that are no number, and without the times of ``_created``. A label without a text is none."""
 
@@ -112,6 +114,7 @@ def _meta(found: Exposition, match: re.Match[str], *, openmetrics: bool) -> None
         if text not in _TYPES[openmetrics]:
             raise Unreadable(f"the type of {name} is none that Prometheus knows")
         kind = text
+        (found.counters.add if kind == "counter" else found.counters.discard)(match["family"])
     elif match["meta"] == "UNIT" and text and not match["family"].endswith(f"_{text}"):
         raise Unreadable(f"the unit of {name} is not the end of its name")
     elif match["meta"] == "HELP" and not _is_utf8(text):

@@ -1,9 +1,26 @@
 """A service that calls its metrics otherwise than the design: renaming what was read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from drill.metrics.snapshot import Key
 
+METRIC_NAMES = (
+    "retrieval_requests_total",
+    "retrieval_errors_total",
+    "retrieval_latency_seconds",
+    "retrieval_dual_write_errors_total",
+    "retrieval_dual_write_skipped_total",
+    "retrieval_dual_write_outbox_size",
+    "retrieval_dual_write_outbox_dropped_total",
+    "retrieval_shadow_agreement_at_5",
+    "retrieval_shadow_ndcg_at_10",
+    "retrieval_shadow_latency_seconds",
+    "retrieval_shadow_dropped_total",
+    "http_requests_total",
+    "process_start_time_seconds",
+    "ALERTS",
+)
+"""The metrics of DESIGN.md section 7, which `[metrics] names` may rename."""
 SUFFIXES = ("_total", "_bucket", "_count", "_sum", "")
 """What a sample may add to the name of its family."""
 
@@ -23,12 +40,21 @@ def implied(sample: str) -> set[str]:
     return {base(sample), family(sample)}
 
 
+UNENDING = frozenset(base(name) for name in METRIC_NAMES if name.endswith("_total"))
+"""What the samples of our counters are called where a service leaves ``_total`` away."""
+
+
 class Names:
-    """The metrics of the design by the service's own names."""
+    """The metrics of the design by the service's own names, and counters by the ``_total`` that some leave away."""
 
     def __init__(self, own: Mapping[str, str]) -> None:
         """``own`` maps a metric of the design to the service's own name for it."""
         self._back = {base(name): base(design) for design, name in own.items()}
+        self._unending = set(UNENDING)
+
+    def learn(self, counters: Iterable[str]) -> None:
+        """Take samples that are called just so for those of a counter: a page or its server says that they are."""
+        self._unending.update(self._back.get(name, name) for name in counters if not name.endswith("_total"))
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -41,11 +67,12 @@ class Names:
 
     def samples(self, found: Mapping[Key, float]) -> Mapping[Key, float]:
         """Return samples by the names of the design."""
-        return {(self.sample(name), labels): value for (name, labels), value in found.items()} if self._back else found
+        called = {name: self.sample(name) for name in {name for name, _ in found}}
+        return {(called[name], labels): value for (name, labels), value in found.items()}
 
     def sample(self, name: str) -> str:
         """Return the design's name of a sample."""
         for suffix in SUFFIXES:
             if name.endswith(suffix) and (known := self._back.get(name.removesuffix(suffix))):
-                return known + suffix
-        return name
+                return known + (suffix or "_total" * (known in self._unending))
+        return name + "_total" * (name in self._unending)

@@ -47,8 +47,9 @@ class Pages:
         since = min(scrapes[name][-min(count, len(scrapes[name]))][0] for name in targets.labels)
         until = max(scrapes[name][-1][0] for name in targets.labels)
         stored: Kept = {}
+        families = self._described(targets)
         self._add(stored, self.select.everything(targets.matcher()), since, until)
-        return stored, self._described(targets)
+        return stored, families
 
     def between(self, selector: str, begin: float, end: float, interval_s: float) -> Kept:
         """Return all samples of ``selector`` between two times, asked for piece by piece."""
@@ -90,6 +91,7 @@ class Pages:
         try:
             for one in self.client.described(self.select.matching(targets.matcher())):
                 found.setdefault(one.instance, {})[base(one.family)] = one.kind
+                self.names.learn([one.family] if one.kind == "counter" else ())
         except CannotMeasure:
             return {}
         return {label: self.names.families(families) for label, families in found.items()}

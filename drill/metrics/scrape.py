@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import urljoin
 
 from drill.errors import CannotMeasure
 from drill.http import HttpClient, Reply
@@ -43,9 +44,11 @@ class ScrapeSource:
             raise CannotMeasure(f"{where}: {reply.seen()}; allow the drill more requests, or lower [probe] rate")
         if reply.error or reply.status != OK:
             raise CannotMeasure(
-                f"{where}: seen {reply.seen()}, expected Prometheus metrics; check [service] metrics_path"
+                f"{where}: seen {reply.seen()}{_moved(reply, instance)}, expected Prometheus metrics; "
+                "check [service] metrics_path"
             )
         page, names = _parse(reply, where), Names(self.names)
+        names.learn(page.counters)
         return Snapshot(instance, time.monotonic(), names.families(page.families), names.samples(page.samples))
 
     def read(self, instances: Sequence[str], *, wait: bool = True) -> Reading:  # noqa: ARG002 - there is no wait here
@@ -66,6 +69,12 @@ class ScrapeSource:
     def least_watch_s(self) -> float:
         """Return 0: a scrape can be had at any time."""
         return 0.0
+
+
+def _moved(reply: Reply, instance: str) -> str:
+    """Say where on the same host the page is, if the answer says so: Prometheus would follow, a drill does not."""
+    there = urljoin(instance, reply.headers.get("location", ""))
+    return f" to {there.removeprefix(instance)}" if there.startswith(f"{instance}/") else ""
 
 
 def _parse(reply: Reply, where: str) -> Exposition:

@@ -3,10 +3,12 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from sandbox.faults.hooks import Asked, Hooks
+from sandbox.faults.native import NativeHistograms
 from sandbox.faults.registry import fault
 from sandbox.service.outbox import Key
 
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from sandbox.service.core import RetrievalService
+    from sandbox.service.settings import Settings
 
 METRICS = "/metrics"
+EOF = b"# EOF\n"
 HANGS_S = 30.0
 RESET_EVERY_S = 3.0
 COUNTED = re.compile(rb"\w+_(total|count|bucket|sum)\b")
@@ -164,6 +168,29 @@ class MetricsNan(Hooks):
         where = next(n for n, line in enumerate(lines) if line.startswith(b"# TYPE retrieval_dual_write_skipped"))
         lines = [line for line in lines if not line.startswith(b"retrieval_dual_write_skipped_total{")]
         return b"".join([*lines[: where + 1], born, *lines[where + 1 :]])
+
+
+@fault
+class MetricsDuplicateSeries(Hooks):
+    """Every retrieval series stands a second time at the end of the page, with the value 0.
+
+    So it is where workers register their metrics once more on the registry that a collector fills.
+    """
+
+    def exposition(self, body: bytes) -> bytes:
+        """Repeat the series."""
+        lines = [line for line in body.splitlines(keepends=True) if line != EOF]
+        again = [line.rpartition(b" ")[0] + b" 0\n" for line in lines if line.startswith(b"retrieval_")]
+        return b"".join([*lines, *again, *([EOF] if body.endswith(EOF) else [])])
+
+
+@fault
+class MetricsNativeHistograms(NativeHistograms):
+    """Shadow-read is on whatever the env file says, and only native histograms count it."""
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Turn shadow-read on."""
+        return replace(settings, shadow_read=True, shadow_sample_rate=settings.shadow_sample_rate or 1.0)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -126,6 +126,9 @@ class Monitoring:
             stop(self._processes[PROMETHEUS])
         elif not before.running:
             self._run_prometheus()
+        elif before.native != self._setup.native:
+            stop(self._processes[PROMETHEUS])
+            self._run_prometheus()
         elif replace(before, answering=True) != replace(self._setup, answering=True):
             self._until(lambda: self._ask(self._port, "POST", "/-/reload") is not None, READY_S, "no reload")
 
@@ -154,7 +157,8 @@ class Monitoring:
         data = f"--storage.tsdb.path={self._folder / 'data'}"
         # A job that is removed leaves no mark of its end: for so long it would still be found.
         look_back = "--query.lookback-delta=5s"
-        self._run(PROMETHEUS, data, look_back, "--web.enable-lifecycle", "--storage.tsdb.retention.time=6h")
+        features = ["--enable-feature=native-histograms"] * self._setup.native
+        self._run(PROMETHEUS, data, look_back, "--web.enable-lifecycle", "--storage.tsdb.retention.time=6h", *features)
 
     def _run(self, program: str, *options: str) -> None:
         port = self._port if program == PROMETHEUS else self._alert_port

@@ -59,6 +59,8 @@ class Setup:
     """How many of the instances are not scraped."""
     dropped: str = ""
     """A regular expression of metrics that are dropped after the scrape."""
+    native: bool = False
+    """Whether it stores native histograms: it then asks for the binary format, the only one that carries them."""
     rules: tuple[Rule, ...] = RULES
     silenced: str = ""
     """The name of an alert that somebody silenced."""

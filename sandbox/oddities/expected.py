@@ -24,6 +24,8 @@ BY_REQUESTS = (
 )
 TURNED_AWAY = "what was not answered proves nothing, and nothing bad was seen"
 
+UNDESCRIBED = "the binary format does not describe families without samples: silence cannot be told from absence"
+
 STATED: dict[str, Expected] = {
     "env_file_of_systemd": _well("lines that python-dotenv skips are left alone, and hold up no rollback"),
     "own_names": _well("what merely serves as a default stops nothing, and nobody reads other values"),
@@ -100,6 +102,23 @@ STATED: dict[str, Expected] = {
         also=dict.fromkeys(BY_REQUESTS, TURNED_AWAY),
         result="inconclusive",
         says=("[probe] rate",),
+        mixes=False,
+    ),
+    "page_like_flask": _well("Prometheus reads the classic format under any name, to its last byte"),
+    "page_of_odd_lines": _well("Prometheus reads each line for itself"),
+    "workers_share_page": replace(
+        _well("workers that name themselves are seen to be others after the restart"),
+        environ={"DRILL_SERVICE__WORKER_ID": "header:X-Worker"},
+        mixes=False,
+    ),
+    "native_histograms": Expected(
+        {"slo.latency": OPEN},
+        "the buckets of native histograms are not read, and the reason says so; their counts are",
+        also=dict.fromkeys(("slo.errors", "post.primary_latency", *BY_REQUESTS), UNDESCRIBED),
+        result="inconclusive",
+        says=("counts without buckets, as a native histogram does",),
+        only="prometheus",
+        blind="an instance's own page has classic histograms",
         mixes=False,
     ),
     "rate_limit_headers": _well("a limit that nobody comes near changes nothing"),

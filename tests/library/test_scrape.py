@@ -14,7 +14,7 @@ from drill.metrics.exposition import Unreadable, read
 from drill.metrics.scrape import RepeatedSeries, ScrapeSource
 from drill.metrics.snapshot import Delta, Snapshot
 from tests.library.server import CLASSIC, OPENMETRICS, Answer, ScriptedService, html, raw, scripted
-from tests.library.world import key, shared_client
+from tests.library.world import key, shared_client, snapshot
 
 HEAD = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1000.5\n"
 CLASSIC_TEXT = f"""{HEAD}# HELP retrieval_requests_total Requests.
@@ -190,6 +190,44 @@ def test_a_series_that_stands_twice_with_the_same_value_counts_once(scrape: Scra
     """As Prometheus has it."""
     line = 'retrieval_requests_total{backend="faiss",tenant="default"} 7.0\n'
     assert scrape(text.replace(line, line + line), kind).total("retrieval_requests_total") == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("# TYPE retrieval_shadow_reads counter\nretrieval_shadow_reads 7\n", CLASSIC),
+        ("# TYPE retrieval_shadow_reads counter\nretrieval_shadow_reads 7\n# EOF\n", OPENMETRICS),
+        ("retrieval_shadow_dropped 7\n", CLASSIC),
+    ],
+    ids=["classic", "openmetrics", "a counter of ours without a type"],
+)
+def test_a_counter_without_total_counts(scrape: Scraper, text: str, kind: str) -> None:
+    """A page that calls a counter otherwise is no silence: what it counts is judged under the name with the ending."""
+    moved = Delta(snapshot(samples={}, started=1000.5), scrape(HEAD + text, kind))
+    assert list(dict(moved.counters("retrieval_shadow_")).values()) == [7]
+
+
+def test_a_gauge_without_total_is_no_counter(scrape: Scraper) -> None:
+    """Only what the page calls a counter, or what is one of ours, is taken for one."""
+    text = f"{HEAD}# TYPE retrieval_shadow_inflight gauge\nretrieval_shadow_inflight 7\nretrieval_shadow_other 3\n"
+    assert dict(Delta(snapshot(samples={}, started=1000.5), scrape(text)).counters("retrieval_shadow_")) == {}
+
+
+def test_a_renamed_counter_without_total_is_read_under_the_design_s_name(scrape: Scraper) -> None:
+    """Renaming and the ending go together."""
+    text = f"{HEAD}# TYPE rag_requests counter\nrag_requests 7\n"
+    assert scrape(text, retrieval_requests_total="rag_requests").total("retrieval_requests_total") == 7
+
+
+@pytest.mark.parametrize(("location", "said"), [("/metrics/", " to /metrics/,"), ("http://other/x", "bytes),")])
+def test_a_page_that_has_moved_on_the_same_host_is_named(scrape: Scraper, location: str, said: str) -> None:
+    """A mounted page answers with a redirect to the same path with a slash: it is not followed, but said."""
+    where = ScrapeSource(scrape.client, "/metrics", {})
+    scrape.server.script["GET", "/metrics"] = Answer(b"", 307, headers={"Location": location})
+    with pytest.raises(CannotMeasure, match="HTTP 307") as caught:
+        where.snapshot(scrape.server.url)
+    assert said in str(caught.value)
+    assert "other" not in str(caught.value)
 
 
 def test_a_line_that_cannot_be_read_is_named_by_its_number(scrape: Scraper) -> None:

@@ -9,9 +9,9 @@ from drill.checks import slo
 from drill.checks.flags import judge_shadow
 from drill.context import Drill
 from drill.verdict import Verdict
+from sandbox.native import COUNTER, GAUGE, HISTOGRAM, PROTOBUF, counter, family, gauge, histogram
 from tests.library.server import Answer, running
 from tests.prometheus.exporter import SERVED, Exporter, job, scraping
-from tests.prometheus.native import COUNTER, GAUGE, HISTOGRAM, PROTOBUF, counter, family, gauge, histogram
 from tests.prometheus.server import BINARY
 from tests.prometheus.test_source_real import World, drills, observed
 

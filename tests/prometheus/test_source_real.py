@@ -154,6 +154,23 @@ def test_a_label_that_prometheus_leaves_away_does_no_harm_where_nothing_becomes_
     assert preflight.metrics(drill).verdict is Verdict.PASS
 
 
+def test_a_counter_without_total_counts_by_what_prometheus_is_told_of_it(
+    world: World, tmp_path: Path, drills: list[Drill]
+) -> None:
+    """The page calls it a counter, and Prometheus says so: what it grows is judged."""
+    exporter = world.exporters["unrelated"]
+    drill = world.drill(tmp_path, 'job="unrelated"', "unrelated")
+    drills.append(drill)
+    exporter.extra = ("# TYPE retrieval_shadow_reads counter", "retrieval_shadow_reads 1")
+    drill.read_metrics()
+    with_probes(drill, Probes())
+    drill.settled = drill.read_metrics()
+    exporter.extra = (exporter.extra[0], "retrieval_shadow_reads 8")
+    grown = drill.window(drill.read_metrics()).deltas[exporter.url].counters("retrieval_shadow_")
+    exporter.extra = ()
+    assert dict(grown)["retrieval_shadow_reads_total"] == 7
+
+
 def test_preflight_shows_series_age_interval_and_instances(world: World, tmp_path: Path, drills: list[Drill]) -> None:
     drill = world.drill(tmp_path, 'job="pair"', "a", "b")
     drills.append(drill)

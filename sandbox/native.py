@@ -2,6 +2,11 @@
 
 import struct
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
 
 PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 COUNTER, GAUGE, HISTOGRAM = 0, 1, 4
@@ -28,11 +33,13 @@ def _double(field: int, value: float) -> bytes:
 
 
 def counter(value: float, labels: Mapping[str, str] | None = None) -> bytes:
+    """Return one series of a counter."""
     return _labels(labels) + _bytes(3, _double(1, value))
 
 
-def gauge(value: float) -> bytes:
-    return _bytes(2, _double(1, value))
+def gauge(value: float, labels: Mapping[str, str] | None = None) -> bytes:
+    """Return one series of a gauge."""
+    return _labels(labels) + _bytes(2, _double(1, value))
 
 
 def histogram(count: int, labels: Mapping[str, str] | None = None) -> bytes:
@@ -44,9 +51,25 @@ def histogram(count: int, labels: Mapping[str, str] | None = None) -> bytes:
 
 
 def family(name: str, kind: int, metrics: Iterable[bytes]) -> bytes:
+    """Return a family with its series, as one message of the format."""
     data = _bytes(1, name.encode()) + _bytes(2, b"help") + _number(3, kind)
     data += b"".join(_bytes(4, metric) for metric in metrics)
     return _varint(len(data)) + data
+
+
+def page(registry: "CollectorRegistry") -> bytes:
+    """Return all counters, gauges and histograms of ``registry``, the histograms as native ones."""
+    return b"".join(_family(one) for one in registry.collect())
+
+
+def _family(one: "Metric") -> bytes:
+    counted = {"counter": "_total", "histogram": "_count"}.get(one.type, "")
+    mine = [sample for sample in one.samples if sample.name == one.name + counted]
+    if one.type == "histogram":
+        return family(one.name, HISTOGRAM, [histogram(int(found.value), found.labels) for found in mine])
+    if one.type == "counter":
+        return family(f"{one.name}_total", COUNTER, [counter(found.value, found.labels) for found in mine])
+    return family(one.name, GAUGE, [gauge(found.value, found.labels) for found in mine])
 
 
 def _labels(labels: Mapping[str, str] | None) -> bytes:
