@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -52,32 +52,36 @@ def remember(drill: Drill) -> Stores:
     """
     if not drill.config.target.kind:
         return Stores(problem="[primary] path and [target] are needed to look documents up")
-    listed = bounded(lambda: _listed(drill), LIST_S) or {}
+    listed = bounded(lambda: _listed(drill), LIST_S)
+    listed = {} if isinstance(listed, str) else listed
     if drill.primary is None:
         some = {tenant: dict(islice(items.items(), CONTROLS)) for tenant, items in listed.items()}
         return Stores(target=listed, both=some, problem="what users write cannot be followed: set [primary] path")
     faiss, problem = inventories(drill)
     missing = [tenant for tenant in faiss if tenant not in listed]
     looked_up = bounded(lambda: _looked_up(drill, faiss, missing), LIST_S) if missing else {}
-    if looked_up is None:
-        problem = "; ".join(filter(None, (problem, f"the target did not answer within {LIST_S:g} s")))
+    if isinstance(looked_up, str):
+        problem = "; ".join(filter(None, (problem, looked_up)))
+        looked_up = {}
     shared = {tenant: _shared(items, faiss[tenant]) for tenant, items in listed.items() if tenant in faiss}
-    both = {**shared, **(looked_up or {})}
+    both = {**shared, **looked_up}
     return Stores(faiss, listed, both, problem)
 
 
-def bounded(work: Callable[[], Found], seconds: float) -> Found | None:
-    """Return what ``work`` returns within ``seconds``; None if it fails or takes longer: it is then left alone."""
-    found: list[Found] = []
+def bounded(work: Callable[[], Found], seconds: float) -> Found | str:
+    """Return what ``work`` returns within ``seconds``, else why it did not: it failed, or it is left alone."""
+    found: list[Found | str] = []
 
     def run() -> None:
-        with suppress(DrillError):
+        try:
             found.append(work())
+        except DrillError as problem:
+            found.append(str(problem))
 
     thread = threading.Thread(target=run, daemon=True, name="look-up")
     thread.start()
     thread.join(seconds)
-    return found[0] if found and not thread.is_alive() else None
+    return found[0] if found else f"the target: no answer in time, {seconds:g} s"
 
 
 def _listed(drill: Drill) -> dict[str, Inventory]:

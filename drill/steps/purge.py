@@ -36,7 +36,8 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     if step.verdict is not Verdict.PASS or step.proof not in PASSING:
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(
-            Verdict.INCONCLUSIVE, "deferred: dual-write is not proven off; run the drill again"
+            Verdict.INCONCLUSIVE,
+            "deferred: dual-write is not proven off, disable_dual_write says why; run again",
         )
     if lost := loss(drill):
         drill.record.purge.deferred = True

@@ -15,7 +15,20 @@ from prometheus_client import generate_latest
 
 from tests.drill.harness import ENV, ROOT, Desk, Ran
 from tests.drill.test_foreign_service import make_faiss
-from tests.hostile.nasty import ANSI, BELLS, LINKS, LONG, MARKUP, NASTY, TEMPLATE, TURNED, acted_on, obeyed, odd_lines
+from tests.hostile.nasty import (
+    ANSI,
+    BELLS,
+    LINKS,
+    LONG,
+    MARKUP,
+    NASTY,
+    NUL,
+    TEMPLATE,
+    TURNED,
+    acted_on,
+    obeyed,
+    odd_lines,
+)
 from tests.network.service import Handler, Service
 
 ENV_NAME = "evil\x1b]52;c;ZXZpbA==\x07\u202e<img src=x onerror=alert(4)>;$(touch owned).env"
@@ -35,7 +48,7 @@ def metrics(handler: Handler) -> None:
     text = generate_latest(server.metrics.registry).decode()
     moved = server.metrics.requests.labels("faiss", "default")._value.get()
     text = text.replace("HELP retrieval_requests_total -", f"HELP retrieval_requests_total {MARKUP}{ANSI}")
-    for nasty in NASTY:
+    for nasty in (one for one in NASTY if one != NUL):  # which is no metrics page to anybody
         text += f'retrieval_requests_total{{backend="{label(nasty)}",tenant="{label(nasty)[:50]}"}} {moved}\n'
         text += f'retrieval_dual_write_skipped_total{{reason="{label(nasty)}"}} {moved}\n'
     handler.answer(text.encode(), "text/plain; version=0.0.4")

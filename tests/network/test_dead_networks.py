@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from drill.rollback import PROOF_S
 from tests.drill.harness import ROOT
 from tests.network.scenario import HOST_NETWORK, NETWORK
 
@@ -62,7 +63,7 @@ ROLES = {
     "service": Expected("preflight.service", "fail", HTTP, 5.0),
     "metrics": Expected("preflight.metrics", "error", HTTP, 5.0),
     "prometheus": Expected("slo.alerts", "error", HTTP, 5.0 + 2 * 1.0),
-    "target": Expected("purge_delta", "inconclusive", POSTGRES, 2 * 3.0 + 0.2),
+    "target": Expected("disable_dual_write", "inconclusive", POSTGRES, 4 * 3.0 + PROOF_S),
 }
 BUSY_S = 10.0
 """What a busy machine may add to a stated timeout."""
