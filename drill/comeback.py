@@ -58,7 +58,7 @@ class Comeback:
         waiting = [name for name in self.drill.service.instances if name not in self._back]
         if self.expects_restart:
             self._look_at_processes()
-            self._spoken = spoken.ask(self.drill) if self.rolled_back else {}
+            self._spoken = spoken.ask(self.drill, times=1) if self.rolled_back else {}
         for health in self.drill.service.health(waiting):
             name = health.instance
             self._last[name] = health

@@ -113,7 +113,8 @@ def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int
     looks = reloads * (40 + config.service.reload_timeout_s)
     readings = 30 + seconds / every_s
     named = WORKERS * WAITED_FOR + GLANCE * (readings + looks) if config.service.worker_id else 0
-    proofs = proof_requests(config, apply=apply, rungs=_rungs(config) if reopen else 0)
+    proofs: float = proof_requests(config, apply=apply, rungs=_rungs(config) if reopen else 0)
+    proofs += looks if config.service.flags_path else 0.0
     return math.ceil(
         proofs + CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)) + named
     )

@@ -172,7 +172,7 @@ class Rollback:
         """Return a command's failure as the problem, unless every instance takes the flags and is well all the same."""
         back.wait(time.monotonic() + FAILED_S)
         if back.proven:
-            self.note = f"{failed}, though every instance took the env file"
+            self.note = f"{failed}, though every instance is seen to follow"
             return ""
         return failed
 

@@ -22,18 +22,22 @@ class Spoken:
     problem: str = ""
 
 
-def ask(drill: Drill) -> dict[str, Spoken]:
-    """Ask every instance for its flags; nothing where no ``flags_path`` is configured."""
+def ask(drill: Drill, *, times: int = 0) -> dict[str, Spoken]:
+    """Ask every instance for its flags; nothing where no ``flags_path`` is configured.
+
+    Each is asked ``times`` times, by default as often as it takes to meet workers that share a port.
+    """
     service = drill.config.service
     if not service.flags_path:
         return {}
     instances = list(drill.service.instances)
-    return dict(zip(instances, each(lambda url: _ask(drill, url), instances), strict=True))
+    often = times or (WORKERS if service.instances else BALANCED)
+    return dict(zip(instances, each(lambda url: _ask(drill, url, often), instances), strict=True))
 
 
-def _ask(drill: Drill, url: str) -> Spoken:
+def _ask(drill: Drill, url: str, times: int) -> Spoken:
     """Ask one address several times, on new connections: workers may share it, and each has flags of its own."""
-    asked = [_once(drill, url) for _ in range(WORKERS if drill.config.service.instances else BALANCED)]
+    asked = [_once(drill, url) for _ in range(times)]
     told = {flag: all(words) for flag in Flag if (words := _words(asked, flag))}
     return Spoken(told, next((one.problem for one in asked if one.problem), ""))
 

@@ -246,7 +246,7 @@ def test_a_command_that_fails_although_every_instance_restarted_undoes_nothing(t
     rollback, evidence = rolled_back(drill)
     assert (rollback.progress, evidence.verdict) == (Progress.EFFECTIVE, Verdict.PASS)
     assert "ended with exit code 1; its last words: warning: 1 orphan" in evidence.reason
-    assert evidence.reason.endswith("though every instance took the env file")
+    assert evidence.reason.endswith("though every instance is seen to follow")
 
 
 def test_a_command_that_fails_before_a_restart_that_comes_all_the_same_undoes_nothing(drill: Drill) -> None:
