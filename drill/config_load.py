@@ -5,6 +5,8 @@ in the env file, ``drill.toml``, the service's own names in the env file, the de
 """
 
 import json
+import os
+import stat
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,6 +19,7 @@ from drill.config_check import check
 from drill.config_defaults import Defaults, Tables, Values, kind_called
 from drill.errors import UsageError
 from drill.target.settings import KINDS, all_keys, keys_of, kinds_with
+from drill.whose import objection
 
 MAX_CHARS = 1024 * 1024
 """Larger than any ``drill.toml``."""
@@ -25,18 +28,19 @@ MAX_CHARS = 1024 * 1024
 def find_config(option: Path | None, env_file: Path, root: Path) -> Path | None:
     """Return the configuration file to read: the option, else beside the env file, else in the project's root."""
     if option is not None:
-        if not option.is_file():
+        if not option.exists():
             raise UsageError(
                 f"--drill-config {option}: no such file; name an existing drill.toml or leave the option out"
             )
         return option
     beside = (env_file.parent / "drill.toml", root / "drill.toml")
-    return next((path for path in beside if path.is_file()), None)
+    return next((path for path in beside if path.exists() or path.is_symlink()), None)
 
 
 def load_config(path: Path | None, env_file: Path, env_values: Values, environ: Mapping[str, str]) -> Config:
     """Read and check a configuration; every mistake is a `UsageError` that names the key."""
     tables = _read_toml(path)
+    _refuse_commands(env_values, env_file.name)
     for source in (env_values, environ):
         _override(tables, source)
     _check_kind(tables.get("target", {}).get("kind", ""))
@@ -53,12 +57,33 @@ def _check_kind(kind: object) -> None:
         raise UsageError(f"[target] kind: seen {kind!r}, expected one of {', '.join(KINDS)}{meant}")
 
 
+def _refuse_commands(env_values: Values, name: str) -> None:
+    """Refuse a command that the service's env file names: who configures the service is not who runs the drill."""
+    for key in env_values:
+        if key.startswith("DRILL_") and "__" in key and key.lower().endswith("command"):
+            raise UsageError(
+                f"{key}: seen in {name}, expected in drill.toml or the process environment: a command is never taken "
+                "from the service's env file; move it"
+            )
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file that may be obeyed. Raises `UsageError` for one that others could have written."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, encoding="utf-8-sig") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{path.name}: is not a regular file; expected a drill.toml; check --drill-config")
+        if (found := objection(path, status)) is not None:
+            raise UsageError(f"{path.name}: may not be obeyed: {found}")
+        return file.read(MAX_CHARS + 1)
+
+
 def _read_toml(path: Path | None) -> Tables:
     if path is None:
         return {}
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_CHARS + 1)
+        text = _text_of(path)
         data = tomllib.loads(text) if len(text) <= MAX_CHARS else {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name}: cannot be read ({type(error).__name__}); expected a UTF-8 TOML file") from None

@@ -11,7 +11,7 @@ from drill.config import Config
 from drill.config_load import find_config, load_config
 from drill.context import Drill
 from drill.envfile import EnvFile
-from drill.envfile.read import read_values
+from drill.envfile.read import read_own_values
 from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
@@ -62,7 +62,7 @@ def launch(options: Options, environ: Mapping[str, str] = os.environ) -> Launch:
     config = Config()
     values: Mapping[str, str | None] = {}
     try:
-        values = read_values(options.env_file)
+        values = read_own_values(options.env_file)
     except Refused as problem:
         refusal = str(problem)
     else:

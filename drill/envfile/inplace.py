@@ -6,14 +6,16 @@ the record and takes a torn file back to its old bytes: the drill that wanted th
 
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from drill.envfile.edit import MAX_BYTES
 from drill.envfile.files import Snapshot, create_like, discard, record_path, snapshot, temp_path
-from drill.envfile.osops import READ_FLAGS, OsLayer, fsync_directory, read_all, write_all
+from drill.envfile.osops import READ_FLAGS, OsLayer, fsync_directory, read_all, said, write_all
 from drill.errors import EnvFileRefused
 from drill.signals import held_back
+from drill.whose import objection
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,28 @@ def recover(ops: OsLayer, path: Path, *, read_only: bool) -> bool:
 
 
 def _load(ops: OsLayer, place: Path, name: str) -> Record:
-    fd = ops.open(place, READ_FLAGS)
     try:
+        fd = ops.open(place, READ_FLAGS)
+    except OSError as error:
+        raise EnvFileRefused(f"{place.name} cannot be read ({said(error)}); look at it, then remove it") from None
+    try:
+        _check_whose(ops.fstat(fd), place, ops.lstat(place.with_name(name)).st_uid)
         return Record.decoded(read_all(ops, fd, 3 * MAX_BYTES))
     except (ValueError, KeyError, TypeError):
         raise EnvFileRefused(f"{place.name} is damaged; make sure {name} is whole, then remove it") from None
     finally:
         ops.close(fd)
+
+
+def _check_whose(status: os.stat_result, place: Path, owner: int) -> None:
+    """Refuse a record that others could have written: obeying it would put their bytes into the env file.
+
+    A drill gives it the ``owner`` that the env file has.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise EnvFileRefused(f"{place.name} is not a regular file; look at it, then remove it")
+    if (found := objection(place, status, service=status.st_uid == owner)) is not None:
+        raise EnvFileRefused(f"{place.name} is not obeyed: {found}, or remove it")
 
 
 def _overwrite(ops: OsLayer, path: Path, data: bytes) -> None:

@@ -56,9 +56,9 @@ def _words(series: _Series, points: Sequence[Past]) -> str:
 
 
 def _draw(series: Sequence[tuple[_Series, Sequence[Past]]], name: str, title: str, text: str) -> str:
+    canvas = Canvas(9.6, 2.2)
     from matplotlib import rc_context
 
-    canvas = Canvas(9.6, 2.2)
     with canvas as figure, rc_context({"date.converter": "concise"}):
         figure.subplots_adjust(left=0.045, right=0.99, bottom=0.2, top=0.85, wspace=0.12)
         for axes, (one, points) in zip(figure.subplots(1, 2, sharex=True), series, strict=True):

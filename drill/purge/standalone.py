@@ -9,7 +9,7 @@ from pathlib import Path
 from drill.config_load import find_config, load_config
 from drill.context import Drill
 from drill.envfile import EnvFile
-from drill.envfile.read import read_values
+from drill.envfile.read import read_own_values
 from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
@@ -37,7 +37,7 @@ def standalone(request: Request, environ: Mapping[str, str] = os.environ) -> Ite
 
     Raises UsageError for a wrong configuration and Refused (env file broken, lock held), both before anything is done.
     """
-    values = read_values(request.env_file)
+    values = read_own_values(request.env_file)
     path = find_config(request.drill_config, request.env_file, Path.cwd())
     config = load_config(path, request.env_file, values, environ)
     if request.time_budget_s is not None:

@@ -5,6 +5,8 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from drill.report.plots.library import load_matplotlib
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -57,7 +59,7 @@ class Canvas:
 
     def __init__(self, width: float, height: float) -> None:
         """``width`` and ``height`` in inches of 72 points."""
-        import matplotlib as mpl
+        mpl = load_matplotlib()
         from matplotlib.figure import Figure
 
         self._context = mpl.rc_context(_SETTINGS)
