@@ -214,12 +214,26 @@ def write_journal(started: Launch) -> Appended:
     Where that cannot be, this drill's line goes to standard error and to the first writable place.
     """
     path = journal_path(started.options.artifacts_dir)
-    with suppress(OSError):  # the journal cannot be written: what is missing in it stays for a later run
-        adopt_rescued(path)
-        close_unfinished(started.options.artifacts_dir)
+    passed_over = _enter_earlier(path)
     written = append_or_rescue(path, clean_entry(started))
     started.events.close()
-    return written
+    return replace(written, passed_over=tuple(passed_over))
+
+
+def _enter_earlier(path: Path) -> list[str]:
+    """Enter the lines that earlier drills could not write; return what was passed over, a line each.
+
+    Whatever earlier drills, or others in their name, have left: this drill's line gets written.
+    """
+    passed_over: list[str] = []
+    try:
+        adopt_rescued(path)
+        close_unfinished(path.parent, passed_over)
+    except OSError:  # the journal cannot be written: what is missing in it stays for a later run
+        pass
+    except Exception as defect:  # noqa: BLE001 - the rollback is done: its own line and exit code must get out
+        passed_over.append(f"lines of earlier drills could not be entered ({type(defect).__name__})")
+    return passed_over
 
 
 def undo_hints(record: DrillRecord) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drill.errors import Refused, UsageError
+from drill.foreign import MAX_LINE, count, decode_object, moment, read_whole
 
 PLANS_DIR = "plans"
 DELTA_SHARE = 0.2
@@ -76,9 +77,9 @@ def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
     if not _ID.fullmatch(plan_id) or not path.is_file():
         raise UsageError("--plan: no such plan; a dry-run makes one and prints its id")
     try:
-        plan = Plan(**json.loads(path.read_text("ascii")))
-        whole = _is_whole(plan)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        plan = Plan(**decode_object(read_whole(path, MAX_LINE)))
+        whole = _is_whole(plan) and plan.id == plan_id
+    except (OSError, ValueError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise UsageError(f"--plan {plan_id}: the plan is damaged; make a new one with a dry-run")
@@ -89,10 +90,12 @@ def _is_whole(plan: Plan) -> bool:
     """Whether every part is of its kind: a plan is a file that anybody may have edited. Raises `ValueError` or so."""
     texts = [plan.id, plan.env_file, plan.env_digest.encode("ascii").decode(), *plan.instances]
     texts += [*plan.changes, *plan.changes.values()]
-    counts = [] if plan.delta is None else [*plan.delta.values()]
-    zoned = datetime.fromisoformat(plan.created).tzinfo is not None
+    for documents in [] if plan.delta is None else plan.delta.values():
+        count(documents)
+    moment(plan.created)
     bytes.fromhex(plan.salt)
-    return zoned and all(isinstance(one, str) for one in texts) and all(type(one) is int for one in counts)
+    listed = isinstance(plan.instances, list) and isinstance(plan.apply, bool)
+    return listed and all(isinstance(one, str) for one in texts)
 
 
 def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence[str], ttl_s: float) -> None:
@@ -100,7 +103,7 @@ def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence
 
     The delta is not among it: it grows in an incident, and only the purge relies on it (`moved_delta`).
     """
-    age_s = (datetime.now(UTC) - datetime.fromisoformat(plan.created)).total_seconds()
+    age_s = (datetime.now(UTC) - moment(plan.created)).total_seconds()
     if not 0 <= age_s <= ttl_s:
         raise Refused(f"plan {plan.id} is {age_s:.0f} s old, [window] plan_ttl_s is {ttl_s:.0f}; make a new dry-run")
     if not hmac.compare_digest(plan.env_digest, _digest(plan.salt, env)) or dict(plan.changes) != dict(changes):

@@ -14,6 +14,7 @@ from drill.envfile.edit import MAX_BYTES
 from drill.envfile.files import Snapshot, create_like, discard, record_path, snapshot, temp_path
 from drill.envfile.osops import READ_FLAGS, OsLayer, fsync_directory, read_all, said, write_all
 from drill.errors import EnvFileRefused
+from drill.foreign import count, decode_object
 from drill.signals import held_back
 from drill.whose import objection
 
@@ -33,8 +34,8 @@ class Record:
     def decoded(cls, data: bytes) -> "Record":
         """Return the record; raise ``ValueError`` if it is not whole."""
         head, _, body = data.partition(b"\n")
-        sizes = json.loads(head)
-        old, new = int(sizes["old"]), int(sizes["new"])
+        sizes = decode_object(head)
+        old, new = count(sizes.get("old")), count(sizes.get("new"))
         if len(body) != old + new:
             raise ValueError("cut short")
         return cls(body[:old], body[old:])

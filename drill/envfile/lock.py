@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drill.envfile.osops import OsLayer, said, write_all
 from drill.errors import EnvFileRefused, LockHeld
+from drill.foreign import ForeignError, count, decode_object, moment
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -44,9 +45,9 @@ class Lock:
 
     def _holder(self) -> str:
         try:
-            holder = json.loads(self._ops.read(self._fd, 200))
-            return f"process {int(holder['pid'])} since {datetime.fromisoformat(holder['since']):%Y-%m-%dT%H:%M:%SZ}"
-        except (OSError, ValueError, KeyError, TypeError):
+            holder = decode_object(self._ops.read(self._fd, 200))
+            return f"process {count(holder['pid'])} since {moment(holder['since']):%Y-%m-%dT%H:%M:%SZ}"
+        except (OSError, ForeignError, KeyError):
             return "another process"
 
     def release(self) -> None:

@@ -1,21 +1,19 @@
 """Past drills as the journal tells them, read line by line: a line that cannot be read is counted and passed over."""
 
-import json
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drill.foreign import ForeignError, decode_object, lines, moment, number, opened
 from drill.journal.verify import VerifyResult, verify
 from drill.verdict import Result
 
 MAX_DRILLS = 10_000
 """How many of the last drills are kept one by one; older ones are counted, and count for their env file."""
-_LIMIT = 1 << 20
-"""Longest line that is read; no entry comes near it, a NUL-filled tail may be gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ def read_history(journal: Path) -> History:
     history = History(verify(journal))
     kept: deque[Past] = deque(maxlen=MAX_DRILLS)
     envs: dict[str, EnvHistory] = {}
-    with journal.open("rb", buffering=_LIMIT) as file:
-        for line in _lines(file):
+    with opened(journal) as file:
+        for line in lines(file):
             drill = parse(line)
             if drill is None:
                 history.unreadable += 1
@@ -111,23 +109,14 @@ def read_history(journal: Path) -> History:
     return history
 
 
-def _lines(file: Any) -> Iterator[bytes]:
-    """Yield each line once; of an overlong one only its beginning, which does not parse."""
-    inside = False
-    while line := file.readline(_LIMIT):
-        if not inside:
-            yield line
-        inside = not line.endswith(b"\n")
-
-
 def parse(line: bytes) -> Past | None:
     """Return the drill of a journal line, or ``None`` if the line tells of none."""
     try:
-        entry = json.loads(line)
-        at = datetime.fromisoformat(entry["timestamp"]).astimezone(UTC)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        entry = decode_object(line)
+        at = moment(entry.get("timestamp"))
+    except ForeignError:
         return None
-    if not isinstance(entry, dict) or not isinstance(entry.get("env_file"), str) or "drill_id" not in entry:
+    if not isinstance(entry.get("env_file"), str) or "drill_id" not in entry:
         return None
     latency = _check(entry, "slo.latency")
     return Past(
@@ -157,10 +146,8 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number that is no boolean."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+    """Return a number that a measurement may have, and that is no boolean."""
     try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
+        return number(value)
+    except ForeignError:
         return None

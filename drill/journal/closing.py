@@ -2,21 +2,21 @@
 
 import contextlib
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from drill.events import EventLog
+from drill.foreign import ForeignError, moment
 from drill.journal.entry import JournalEntry, journal_entry
 from drill.journal.lock import locked
 from drill.journal.log import append_locked, has_line, journal_path
 from drill.record import DrillRecord, Evidence, Scalar
-from drill.unfinished import ROW, UnfinishedDrill, find_unfinished, purged_documents, read_unfinished
+from drill.unfinished import ROW, UnfinishedDrill, find_unfinished, named, purged_documents, read_unfinished
 from drill.verdict import Outcome, Result, Verdict
 
 FLAGS = ("FF_RETRIEVAL_DUAL_WRITE", "FF_RETRIEVAL_SHADOW_READ", "RETRIEVAL_BACKEND")
 
 
-def close_unfinished(artifacts_dir: Path) -> list[JournalEntry]:
+def close_unfinished(artifacts_dir: Path, passed_over: list[str] | None = None) -> list[JournalEntry]:
     """Write the missing lines of killed drills and return them.
 
     All are ``interrupted`` with exit code 12, whether or not a flag had been written: DESIGN.md section 4 gives that
@@ -25,32 +25,48 @@ def close_unfinished(artifacts_dir: Path) -> list[JournalEntry]:
     at once, or if the drill died between its line and its ``closed`` event: all is looked at again under the
     journal's lock.
 
-    Raises ``OSError`` if the journal cannot be written; the drills then stay unfinished for the next run.
+    Events that are damaged or not ours get no line: ``passed_over`` names them. Raises ``OSError`` if the journal
+    cannot be written; the drills then stay unfinished for the next run.
     """
-    found = find_unfinished(artifacts_dir)
+    lost = [] if passed_over is None else passed_over
+    found = find_unfinished(artifacts_dir, lost)
     if not found:
         return []
     path = journal_path(artifacts_dir)
     with locked(path) as fd:
-        return [entry for drill in found if (entry := _close(fd, path, drill)) is not None]
+        return [entry for drill in found if (entry := _close(fd, path, drill, lost)) is not None]
 
 
-def _close(fd: int, journal: Path, found: UnfinishedDrill) -> JournalEntry | None:
+def _close(fd: int, journal: Path, found: UnfinishedDrill, passed_over: list[str]) -> JournalEntry | None:
     drill = read_unfinished(found.path)
     if drill is None:
         return None
     entry = None
     if not has_line(journal, drill.drill_id):
-        entry = journal_entry(record_of(drill), result=Result.INTERRUPTED)
+        try:
+            entry = _entry(drill)
+        except ForeignError as error:
+            passed_over.append(named(drill.path, error))
+            return None
         append_locked(fd, entry)
     EventLog(drill.path.parent).close()
     return entry
 
 
+def _entry(drill: UnfinishedDrill) -> JournalEntry:
+    """Return the line of a killed drill. Raises `ForeignError` if what its events say makes none."""
+    from drill.journal.schema import schema_errors
+
+    entry = journal_entry(record_of(drill), result=Result.INTERRUPTED)
+    if wrong := schema_errors(entry):
+        raise ForeignError(f"its events make no journal line: {wrong[0].partition(':')[0]}")
+    return entry
+
+
 def record_of(drill: UnfinishedDrill) -> DrillRecord:
-    """Return as much of the record of a killed drill as its events tell."""
+    """Return as much of the record of a killed drill as its events tell. Raises `ForeignError`: no date in them."""
     start, last = drill.events[0], drill.events[-1]
-    started = datetime.fromisoformat(start.text("started", start.t))
+    started = moment(start.facts.get("started", start.t))
     record = DrillRecord(
         drill_id=drill.drill_id,
         env_file=start.text("env_file"),
@@ -58,7 +74,7 @@ def record_of(drill: UnfinishedDrill) -> DrillRecord:
         apply=start.facts.get("apply") is True,
         notes=start.text("notes"),
         started=started,
-        duration_s=max(0.0, (datetime.fromisoformat(last.t) - started).total_seconds()),
+        duration_s=max(0.0, (moment(last.t) - started).total_seconds()),
         interrupted="killed",
         flags_written=drill.flags_may_be_written,
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drill.events import write_all
+from drill.foreign import lines, opened
 from drill.journal.entry import GENESIS, JournalEntry
 from drill.journal.lock import locked
+from drill.journal.read import entry_of
 from drill.journal.tail import read_tail
 
 JOURNAL_FILE = "rollback_drill_log.ndjson"
@@ -57,15 +59,13 @@ def has_line(path: Path, drill_id: str) -> bool:
     Raises ``OSError`` if it cannot be read.
     """
     needle = f'"drill_id": {json.dumps(drill_id)}'.encode()
-    with path.open("rb") as file:
-        return any(needle in line and _is_whole(line) for line in iter(lambda: file.readline(1 << 20), b""))
+    with opened(path) as file:
+        return any(needle in line and _is_of(line, drill_id) for line in lines(file))
 
 
-def _is_whole(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+def _is_of(line: bytes, drill_id: str) -> bool:
+    entry = entry_of(line)
+    return entry is not None and entry["drill_id"] == drill_id
 
 
 def dump(entry: Mapping[str, object]) -> str:

@@ -1,7 +1,6 @@
 """The line of a drill whose journal cannot be written: kept elsewhere, and entered by a later drill, once."""
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from drill.events import fsync_dir, write_all
+from drill.foreign import MAX_LINE, ForeignError, decode_object, read_whole
 from drill.journal.entry import GENESIS, JournalEntry
 from drill.journal.lock import locked
 from drill.journal.log import append, append_locked, dump, has_line
@@ -25,6 +25,8 @@ class Appended:
     """The file that holds it; ``None`` if no place was writable and standard error is all there is."""
     problem: str = ""
     """Why it is not in the journal, in one line; empty if it is."""
+    passed_over: tuple[str, ...] = ()
+    """What earlier drills left and could not be entered, a line each."""
 
 
 def append_or_rescue(
@@ -104,8 +106,8 @@ def _rescued(file: Path) -> JournalEntry | None:
     from drill.journal.schema import schema_errors
 
     try:
-        entry: JournalEntry = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        entry: JournalEntry = decode_object(read_whole(file, MAX_LINE))
+    except (OSError, ForeignError):
         return None
-    own_name = isinstance(entry, dict) and file.name.endswith(f".{entry.get('drill_id')}{file.suffix}")
+    own_name = file.name.endswith(f".{entry.get('drill_id')}{file.suffix}")
     return entry if own_name and not schema_errors(entry) else None

@@ -1,14 +1,15 @@
 """The journal as a table for the terminal."""
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from drill.foreign import lines as whole_lines
+from drill.foreign import opened
+from drill.journal.read import entry_of
 from drill.printable import printable
 
-_LIMIT = 1 << 20
 _COLUMNS = ("timestamp", "result", "mode", "env_file", "operator", "took", "safe after", "proven by", "notes")
 _FLAGS = {"disable_dual_write": "dual-write", "disable_shadow_read": "shadow-read", "force_faiss": "backend"}
 
@@ -18,26 +19,18 @@ def last_lines(path: Path, count: int) -> list[str]:
 
     Torn lines are passed over. Raises ``OSError`` if the file cannot be read.
     """
-    with path.open("rb") as file:
-        lines: deque[bytes] = deque(iter(lambda: file.readline(_LIMIT), b""), maxlen=max(count * 2, count + 16))
-    texts = [line.decode("ascii", "replace").rstrip("\n") for line in lines]
-    return [text for text in texts if _entry(text) is not None][-count:] if count > 0 else []
+    with opened(path) as file:
+        last = deque(whole_lines(file), maxlen=max(count * 2, count + 16))
+    texts = [line.decode("ascii", "replace") for line in last]
+    return [text for text in texts if entry_of(text) is not None][-count:] if count > 0 else []
 
 
 def table(lines: list[str]) -> Iterator[str]:
     """Yield the lines of a table with one row per entry; control characters never reach the terminal."""
-    rows = [_COLUMNS, *(_cells(entry) for line in lines if (entry := _entry(line)) is not None)]
+    rows = [_COLUMNS, *(_cells(entry) for line in lines if (entry := entry_of(line)) is not None)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) and "drill_id" in entry else None
 
 
 def _cells(entry: dict[str, Any]) -> tuple[str, ...]:

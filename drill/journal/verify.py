@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from drill.foreign import ForeignError, decode
 from drill.journal.entry import GENESIS
 from drill.journal.schema import schema_errors
 
@@ -145,14 +146,15 @@ def _looks_like_entry(text: bytes) -> bool:
 
 def _parses(text: bytes) -> bool:
     try:
-        json.loads(text)
-    except ValueError:
+        decode(text)
+    except ForeignError:
         return False
     return True
 
 
 def _violations(text: bytes) -> list[str]:
     try:
+        decode(text)  # bounds the depth
         return schema_errors(json.loads(text))
     except ValueError as error:
         return [f"not JSON: {error}"]

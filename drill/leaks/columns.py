@@ -43,7 +43,7 @@ def texts(path: Path, pattern: str) -> Iterator[str]:
             names = [field.name for field in file.schema_arrow if _holds_text(field.type)]
             for batch in file.iter_batches(_rows(file.metadata), columns=names):
                 yield from (text for column in batch.columns for text in _matching(column, pattern))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError) as error:
         raise OSError(0, f"{path.name} is not a whole Parquet file ({type(error).__name__})") from None
 
 

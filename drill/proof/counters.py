@@ -1,9 +1,8 @@
 """Whether counters that stand still can speak at all: the positive control of silence."""
 
-import json
-
 from drill.checks.flags import SHADOW
 from drill.context import Drill
+from drill.journal.read import entry_of
 from drill.journal.show import last_lines
 from drill.metrics.snapshot import Snapshot
 from drill.observation import Window
@@ -62,11 +61,11 @@ def _seen_earlier(drill: Drill) -> bool:
         lines = last_lines(drill.journal, JOURNAL_LINES)
     except OSError:
         return False
-    entries = [entry for line in lines if (entry := json.loads(line)).get("env_file") == drill.record.env_file]
+    read = (entry for line in lines if (entry := entry_of(line)) is not None)
+    entries = [entry for entry in read if entry["env_file"] == drill.record.env_file]
     return any(
         (row.get("id") == "disable_shadow_read" and row.get("proof") == Rank.EFFECT)
         or (row.get("id") == "reopen.shadow_read" and row.get("verdict") == Verdict.PASS)
         for entry in entries
-        for row in (*entry.get("steps", ()), *entry.get("checks", ()))
-        if isinstance(row, dict)
+        for row in (*entry["steps"], *entry["checks"])
     )

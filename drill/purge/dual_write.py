@@ -1,6 +1,5 @@
 """Whether dual-write is proven off: by the env file, by the drill that turned it off, and by the service now."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from drill.checks.flags import DUAL_WRITE, OFF_REASONS
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import Refused
+from drill.journal.read import entry_of
 from drill.journal.show import last_lines
 from drill.metrics.snapshot import Delta
 from drill.observation import Reading
@@ -43,13 +43,13 @@ def _check_journal(drill: Drill) -> None:
     except OSError:
         lines = []
     name = drill.record.env_file
-    entries = [entry for line in lines if (entry := json.loads(line)).get("env_file") == name]
-    looked = [(entry, step) for entry in entries for step in entry.get("steps", ()) if _looked(step)]
+    entries = [entry for line in lines if (entry := entry_of(line)) is not None and entry["env_file"] == name]
+    looked = [(entry, step) for entry in entries for step in entry["steps"] if _looked(step)]
     if not looked:
         raise _not_proven(f"no drill of {name} in the journal has proven it")
     entry, step = looked[-1]
-    if step["verdict"] != Verdict.PASS or entry.get("restored"):
-        raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step['verdict']}")
+    if step.get("verdict") != Verdict.PASS or entry.get("restored"):
+        raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step.get('verdict')}")
     if step.get("proof") not in PASSING:
         seen = "by a restart only" if step.get("proof") else "in a way that its journal line does not tell"
         raise _not_proven(f"drill {entry['drill_id']} has shown {STEP} {seen}")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drill.purge.plan_file import PLAN_DIR, KeptPlan, read_plan
+from drill.foreign import opened
+from drill.purge.plan_file import PLAN_DIR, PLAN_FILE, KeptPlan, read_plan
 from drill.purge.quarantine import PENDING, part_paths
 from drill.unfinished import DRILLS_DIR, EVENTS_FILE, START, Event, is_running, read_events
 
@@ -36,19 +37,25 @@ class Kept:
         return read_plan(self.folder / PLAN_DIR)
 
     @property
+    def plan_path(self) -> Path:
+        """Where its plan's counts are, if it keeps one."""
+        return self.folder / PLAN_DIR / PLAN_FILE
+
+    @property
     def pending(self) -> int:
         """Parts whose delete was not seen to have happened."""
         return sum(path.name.endswith(PENDING) for path in part_paths(self.quarantine))
 
     def documents(self) -> int:
         """Return the number of documents in the quarantine. Raises OSError."""
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowException, parquet
 
         total = 0
         for path in part_paths(self.quarantine):
             try:
-                total += parquet.read_metadata(path).num_rows
-            except ArrowInvalid as error:
+                with opened(path) as file:
+                    total += parquet.read_metadata(file).num_rows
+            except (ArrowException, ValueError) as error:
                 raise OSError(f"{path.name} is damaged") from error
         return total
 
@@ -70,4 +77,12 @@ def pending_elsewhere(work_dir: Path, env_file: str) -> list[Path]:
     """Return the quarantines of killed drills and purges of ``env_file`` in which a delete was not confirmed."""
     others = (found for found in kept(work_dir.parent.parent) if found.folder != work_dir)
     mine = (found for found in others if found.env_file == env_file and found.pending)
-    return [found.quarantine for found in mine if not is_running(found.folder / EVENTS_FILE)]
+    return [found.quarantine for found in mine if not runs(found)]
+
+
+def runs(found: Kept) -> bool:
+    """Whether its drill or purge is at work; one that cannot be asked is taken to be."""
+    try:
+        return is_running(found.folder / EVENTS_FILE)
+    except OSError:
+        return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +10,16 @@ from itertools import islice
 from pathlib import Path
 
 from drill.errors import UsageError
+from drill.foreign import count, decode_object, number, read_whole
 from drill.purge.compare import DELTA, blocks, unplanned
-from drill.purge.model import Delta, PurgeRefused, PurgeSettings
+from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
 
 PLAN_DIR = "plan"
 PLAN_FILE = "plan.json"
 SHOWN_DIGITS = 16
 """So many digits of a plan's hash are shown; at least MIN_DIGITS must be given to name it."""
 MIN_DIGITS = 8
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 JOINED_SHARE = 0.01
 """Up to this share of a plan may have joined the delta since: it was as good as seen..."""
 JOINED_FLOOR = 10
@@ -39,8 +42,8 @@ def keep(plan: Delta, folder: Path) -> None:
     """Write ``plan.json`` (counts, digest) and each tenant's delta (ids, kind) to ``folder``, 0700. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     tenants = []
-    for number, tenant in enumerate(plan.tenants):
-        name = f"delta-{number:04d}.parquet"
+    for place, tenant in enumerate(plan.tenants):
+        name = f"delta-{place:04d}.parquet"
         shutil.copyfile(tenant.folder / DELTA, folder / name)
         counts = {"in_faiss": tenant.primary_count, "on_target": tenant.target_count}
         kinds = {"orphans": tenant.orphans, "stale": tenant.stale, "missing": tenant.missing}
@@ -54,14 +57,15 @@ def keep(plan: Delta, folder: Path) -> None:
 def read_plan(folder: Path) -> KeptPlan | None:
     """Return the plan in ``folder``; ``None`` if there is none that is whole."""
     try:
-        content = json.loads((folder / PLAN_FILE).read_text())
+        content = decode_object(read_whole(folder / PLAN_FILE))
         tenants = content["tenants"]
         deltas = {str(entry["tenant"]): folder / Path(entry["delta"]).name for entry in tenants}
-        doomed = sum(int(entry["orphans"]) + int(entry["stale"]) for entry in tenants)
-        missing = sum(int(entry["missing"]) for entry in tenants)
-        return KeptPlan(folder, str(content["digest"]), float(content["fraction"]), doomed, missing, deltas)
+        doomed = sum(count(entry["orphans"]) + count(entry["stale"]) for entry in tenants)
+        missing = sum(count(entry["missing"]) for entry in tenants)
+        digest, fraction = str(content["digest"]), number(content["fraction"], 1.0)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return KeptPlan(folder, digest, fraction, doomed, missing, deltas) if _DIGEST.fullmatch(digest) else None
 
 
 def find_plan(folders: Iterator[Path], digits: str) -> KeptPlan:
@@ -85,13 +89,22 @@ def check_planned(kept: KeptPlan, now: Delta, settings: PurgeSettings) -> None:
         raise PurgeRefused(
             "the plan was made for other tenants than [service] tenants names now; make a new plan and look at it"
         )
-    joined = sum(unplanned(kept.deltas[tenant.tenant], tenant, settings) for tenant in now.tenants)
+    joined = sum(_unplanned(kept, tenant, settings) for tenant in now.tenants)
     allowed = max(JOINED_FLOOR, int(JOINED_SHARE * kept.doomed))
     if joined > allowed:
         raise PurgeRefused(
             f"{joined} documents differ now that the plan did not show, allowed are {allowed} ({JOINED_SHARE:.0%}, "
             f"at least {JOINED_FLOOR}); make a new plan and look at it"
         )
+
+
+def _unplanned(kept: KeptPlan, tenant: TenantDelta, settings: PurgeSettings) -> int:
+    from duckdb import Error
+
+    try:
+        return unplanned(kept.deltas[tenant.tenant], tenant, settings)
+    except Error as error:  # a delta that is no Parquet file, or has other columns
+        raise PurgeRefused(f"the kept plan is damaged ({type(error).__name__}); make a new plan") from None
 
 
 def sample(plan: Delta, count: int = 5) -> list[str]:

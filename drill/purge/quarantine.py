@@ -9,12 +9,14 @@ describes the origin, and the parts once a purge has ended.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drill.errors import CannotMeasure
+from drill.foreign import ForeignError, read_whole
 from drill.target.base import Row, Target
 from drill.target.control import control_of, look_up
 
@@ -23,6 +25,10 @@ VECTORS = "float32, little endian, one after the other"
 PENDING = ".pending.parquet"
 DONE = ".parquet"
 MANIFEST = "manifest.json"
+MAX_PART = 4 << 30
+"""Bytes of a part that are read at most; one holds a batch of documents."""
+_NAME = re.compile(r"part-(\d{6,9})\.([0-9a-f]{32})(?:\.pending)?\.parquet", re.ASCII)
+_COLUMNS = {"tenant": "string", "id": "string", "hash": "string", "vector": "binary", "payload": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +137,22 @@ def read_part(path: Path) -> tuple[Part, list[Row]]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest[:32] != path.name.split(".")[1]:
-        raise DamagedPart(
-            f"quarantine part {path.name}: damaged, its SHA-256 is not the one in its name; restore the file"
-        )
-    table = parquet.read_table(pa.BufferReader(content))
-    rows = _decode(table)
-    tenant = str(table.column("tenant")[0])
+    try:
+        content = read_whole(path, MAX_PART)
+        digest = hashlib.sha256(content).hexdigest()
+        _check_name(path, digest)
+        table = parquet.read_table(pa.BufferReader(content))
+        tenant, rows = _decode(table)
+    except (pa.ArrowException, ValueError, OSError) as error:  # a text that is no UTF-8 is a ValueError
+        why = str(error) if isinstance(error, ForeignError) else type(error).__name__
+        raise DamagedPart(f"quarantine part {path.name}: damaged, {why}") from None
     return Part(_number(path), path, digest, len(rows), tenant), rows
+
+
+def _check_name(path: Path, digest: str) -> None:
+    name = _NAME.fullmatch(path.name)
+    if name is None or digest[:32] != name[2]:
+        raise ForeignError("its SHA-256 is not the one in its name; restore the file")
 
 
 def _encode(tenant: str, rows: Sequence[Row]) -> bytes:
@@ -164,13 +176,21 @@ def _encode(tenant: str, rows: Sequence[Row]) -> bytes:
     return content
 
 
-def _decode(table: Any) -> list[Row]:
+def _decode(table: Any) -> tuple[str, list[Row]]:
+    """Return tenant and documents. Raises `ForeignError` for a table that a purge has not written."""
+    if table.schema.names != [*_COLUMNS] or [str(kind) for kind in table.schema.types] != [*_COLUMNS.values()]:
+        raise ForeignError("not the columns of a quarantine")
     columns = (table.column(name).to_pylist() for name in ("id", "hash", "vector", "payload"))
-    return [Row(*row) for row in zip(*columns, strict=True)]
+    rows = [Row(*row) for row in zip(*columns, strict=True)]
+    tenants = table.column("tenant").unique().to_pylist()
+    if len(tenants) != 1 or tenants[0] is None or any(row.id is None for row in rows):
+        raise ForeignError("documents without an id, or of more than one tenant")
+    return str(tenants[0]), rows
 
 
 def _number(path: Path) -> int:
-    return int(path.name.removeprefix("part-").split(".")[0])
+    name = _NAME.fullmatch(path.name)
+    return int(name[1]) if name else 0
 
 
 def _tenants(parts: Sequence[Mapping[str, object]]) -> dict[str, int]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drill.printable import printable
-from drill.purge.kept import Kept, kept
-from drill.purge.plan_file import SHOWN_DIGITS
-from drill.unfinished import EVENTS_FILE, Event, is_running
+from drill.purge.kept import Kept, kept, runs
+from drill.purge.plan_file import PLAN_FILE, SHOWN_DIGITS
+from drill.unfinished import Event
 
 
 def lines(artifacts: Path) -> Iterator[str]:
@@ -16,22 +16,23 @@ def lines(artifacts: Path) -> Iterator[str]:
         facts = list(_facts(found))
         if facts:
             shown += 1
-            yield f"{found.folder.name}  {found.kind:<5}  {printable(found.env_file)}  {'; '.join(facts)}"
+            yield printable(f"{found.folder.name}  {found.kind:<5}  {found.env_file}  {'; '.join(facts)}")
     if not shown:
-        yield f"no plan and no quarantine in {artifacts}"
+        yield printable(f"no plan and no quarantine in {artifacts}")
 
 
 def _facts(found: Kept) -> Iterator[str]:
     if plan := found.plan:
         kinds = f"{plan.doomed} to delete ({plan.fraction:.2%}), {plan.missing} missing"
         yield f"plan {plan.digest[:SHOWN_DIGITS]}: {kinds}"
+    elif found.plan_path.exists():
+        yield f"plan damaged ({PLAN_FILE}): make a new one"
     if found.quarantine.is_dir():
         yield _quarantine(found)
     if found.ended is not None and found.kind != "plan":
         yield _ended(found.ended)
     elif found.ended is None and found.kind != "drill":
-        running = is_running(found.folder / EVENTS_FILE)
-        yield "running" if running else "was ended early: run it again"
+        yield "running" if runs(found) else "was ended early: run it again"
 
 
 def _ended(end: Event) -> str:

@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_not_taken_for_clean(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "names"),
     [
-        ("PINECONE_API_KEY", "abcde", ["PINECONE_API_KEY"]),
+        ("PINECONE_API_KEY", "4x7Qp", ["PINECONE_API_KEY"]),
         ("DB_PASSWORD", "swordfish", ["DB_PASSWORD"]),
         ("LOGIN_PIN", "482913", ["LOGIN_PIN"]),
         ("SENTRY", "https://0123456789abcdef0123@sentry.example.org/7", ["SENTRY", "SENTRY (its password)"]),

@@ -258,7 +258,7 @@ def test_the_last_look_does_not_wait_for_a_source_that_would_have_to(
 
 def line(result: str = "success", *, apply: bool = True, env: str = ".env", p50: object = 4, p95: object = 90) -> str:
     checks = [{"id": "post.primary_latency", "value": p50}, {"id": "slo.latency", "value": p95}, "odd"]
-    return json.dumps({"result": result, "apply": apply, "env_file": env, "checks": checks})
+    return json.dumps({"drill_id": "d", "result": result, "apply": apply, "env_file": env, "checks": checks})
 
 
 def test_the_last_success_of_this_env_is_the_newest_that_was_applied(tmp_path: Path) -> None:
