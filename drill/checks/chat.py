@@ -86,7 +86,7 @@ def _with_retrieval(settings: Chat, evidence: Evidence, witness: RetrievalAsked)
         return replace(evidence, detail=detail)
     asked = f"retrieval was asked {witness.most:g} times meanwhile"
     if not witness.missing:
-        return evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}, for users among them")
+        return evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}")
     reason = (
         f"{witness.answers} answers, but {asked}: that they come from retrieval is not proven. Ask what only a "
         "document answers ([service] chat_body), or set [service.chat] asks_retrieval = false if the chat asks another "

@@ -19,17 +19,16 @@ def shadow_counters_speak(drill: Drill, window: Window) -> frozenset[str]:
 
     A service that counts no shadow reads at all is silent, whatever the flag. So one of these must hold:
 
-    - they were seen to move: in the process before the reload, in this one, or in an earlier drill of the same env;
-    - those of another instance were, or every family has a sample, so that its number is known and not only its name.
-      That is not enough where the process before the reload served ``min_requests`` with shadow-read on and counted
-      none: it never counts.
+    - they were seen to move, in the process before the reload or in this one;
+    - those of another instance were, or an earlier drill of the same env saw them, or every family
+      has a sample, so that its number is known and not only its name. That is not enough where the process before the
+      reload served ``min_requests`` with shadow-read on and counted none: it never counts.
     """
-    if _seen_earlier(drill):
-        return frozenset(window.deltas)
-    return frozenset(name for name in window.deltas if _speaks(drill, window, name))
+    earlier = _seen_earlier(drill)
+    return frozenset(name for name in window.deltas if _speaks(drill, window, name, earlier=earlier))
 
 
-def _speaks(drill: Drill, window: Window, name: str) -> bool:
+def _speaks(drill: Drill, window: Window, name: str, *, earlier: bool) -> bool:
     before = drill.before.snapshots if drill.before else {}
     old = [before[name]] if name in before else list(before.values())
     if any(_shadow_reads(one) for one in (*old, window.first.snapshots[name])):
@@ -37,7 +36,7 @@ def _speaks(drill: Drill, window: Window, name: str) -> bool:
     was_on = any(change.key == Flag.SHADOW_READ.key for change in drill.plan.changes)
     if was_on and any(one.total(REQUESTS) >= drill.config.slo.min_requests for one in old):
         return False
-    if any(_shadow_reads(one) for one in before.values()):
+    if earlier or any(_shadow_reads(one) for one in before.values()):
         return True
     return all(_has_sample(window.last.snapshots[name], family) for family in SHADOW)
 

@@ -54,11 +54,18 @@ def _once(drill: Drill, url: str) -> Spoken:
     said = reply.json()
     if said is None:
         return Spoken(problem=f"{short(url)}{service.flags_path}: {reply.seen()}, expected JSON")
-    values = {flag: _value(said, service.flags.get(flag, flag)) for flag in Flag}
+    values = {flag: _said_of(said, flag, service.flags.get(flag, "")) for flag in Flag}
     told = {flag: back for flag, value in values.items() if (back := rolled_back(flag, value)) is not None}
     missing = [str(flag) for flag in Flag if flag not in told]
     problem = f"{short(url)}{service.flags_path} says nothing of {', '.join(missing)}" if missing else ""
     return Spoken(told, problem)
+
+
+def _said_of(said: object, flag: Flag, path: str) -> object:
+    """Return what stands at ``path``; where none is configured, under the flag's name here or in the env file."""
+    if path:
+        return _value(said, path)
+    return next((value for name in (flag, flag.key) if (value := _value(said, name)) is not None), None)
 
 
 def _value(said: object, path: str) -> object:

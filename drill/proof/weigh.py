@@ -38,7 +38,8 @@ def weigh(
     of the first two ranks. ``off`` are the flags that are as after the rollback: who disobeys one vouches for no other.
     """
     if evidence.verdict is Verdict.FAIL:
-        return evidence
+        causes = _shadowed(environs(drill, window), flag, ())
+        return replace(evidence, reason="; ".join((evidence.reason, *causes)))
     said = spoken.ask(drill)
     against = [short(url) for url, one in said.items() if one.rolled_back.get(flag) is False]
     if against:

@@ -128,6 +128,13 @@ def _since(record: DrillRecord) -> Answer:
     safety = record.time_to_safety_s
     if safety is not None:
         note = f"from flags on disk to FAISS proven; drill started {record.started.astimezone():%H:%M:%S %Z}"
+        if not _flags_proven(record):
+            return Answer(
+                question,
+                "Not reached",
+                f"searches come from FAISS {seconds(safety)} after the flags were on disk",
+                "bad",
+            )
         return Answer(question, f"After {seconds(safety)}", note, "good" if record.result is Result.SUCCESS else "")
     if not record.apply:
         return Answer(question, "Not in a rehearsal", "time to safety is measured with --apply", "")

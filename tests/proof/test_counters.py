@@ -89,3 +89,5 @@ def test_an_earlier_drill_that_saw_them_move_is_the_control_of_the_next(drill: D
     assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE
     drill.journal.write_text(line % (drill.record.env_file, "effect"))
     assert prove_shadow(drill, silent()).proof == "effect"
+    earlier(drill, {TARGET: 20}, {TARGET: 20})
+    assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE, "what is seen now outweighs the journal"

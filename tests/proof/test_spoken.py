@@ -117,3 +117,10 @@ def test_workers_that_share_a_port_must_all_say_so(server: ScriptedService, tmp_
     answers = iter([OFF, OFF, {**OFF, "dual_write": True}, *[OFF] * 100])
     server.script["GET", "/flags"] = lambda _body: as_json(next(answers))
     assert judged(drill, stores, seen=quiet(server.url)).verdict is Verdict.FAIL
+
+
+def test_without_a_mapping_the_keys_of_the_env_file_are_understood_too(server: ScriptedService, tmp_path: Path) -> None:
+    """A service that shows its environment says its flags by their own keys."""
+    said = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "ON", "RETRIEVAL_BACKEND": "faiss"}
+    (told,) = (one.rolled_back for one in ask(spoken(server, tmp_path, said)).values())
+    assert told == {Flag.DUAL_WRITE: True, Flag.SHADOW_READ: False, Flag.BACKEND: True}
