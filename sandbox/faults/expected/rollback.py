@@ -158,7 +158,11 @@ ROLLBACK: dict[str, Expected] = {
             "no document shows the flag and no process says it: a restart and silence are no proof",
             "disable_dual_write",
             verdict=f"{OPEN} {FAIL}",
-            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+            also={
+                **{"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
+                **_because("no shadow read may have been counted since the boot", "disable_shadow_read"),
+                **_because("no shadow read may have been counted since the boot", "post.shadow_silent"),
+            },
         )
     ),
     "hash_of_another_kind": _unsaid(
