@@ -4,16 +4,16 @@ Files are opened without waiting, and only regular ones are read. What is out of
 `ForeignError`, a ``ValueError``: it costs the item, never the drill that reads it.
 """
 
-import errno
 import json
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from drill.plain_file import check_record, open_plain
 
 MAX_BYTES = 64 << 20
 """Largest file that is held in memory: ten times the events of a purge of ten million documents."""
@@ -86,8 +86,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_whole(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Return the bytes of a regular file. Raises ``OSError``, and `ForeignError` if there are more than ``most``."""
+    """Return the bytes of a regular file of a drill's own.
+
+    Raises ``OSError``, also for one that another user could have written, and `ForeignError` if there are more than
+    ``most``.
+    """
     with opened(path) as file:
+        check_record(path, os.fstat(file.fileno()))
         data = file.read(most + 1)
     if len(data) > most:
         raise ForeignError(f"more than {most} bytes")
@@ -106,11 +111,7 @@ def lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _open(path: str, flags: int) -> int:
-    fd = os.open(path, flags | os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise OSError(errno.EINVAL, "not a regular file", path)
+    return open_plain(Path(path), flags)
 
 
 def _whole(text: str) -> int | None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drill.plain_file import open_plain
 from drill.printable import printable
 from drill.sensitive import what_it_looks_like
 
@@ -49,8 +50,8 @@ def _clean(line: str, search: "Search") -> str:
 def _kept(lines: list[str], log: Path) -> bool:
     """Write the lines to the end of ``log``, for its owner alone; return whether that could be done."""
     with suppress(OSError):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(log, flags, 0o600), "a", encoding="utf-8") as file:
+        fd = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(fd, "a", encoding="utf-8") as file:
             file.write("\n".join([*lines, ""]))
         return True
     return False

@@ -7,7 +7,6 @@ told to be that, and its secrets cannot be looked up.
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from drill.errors import Refused, UsageError
 from drill.foreign import MAX_LINE, count, decode_object, moment, read_whole
+from drill.plain_file import NotPlain, write_whole
 
 PLANS_DIR = "plans"
 DELTA_SHARE = 0.2
@@ -61,24 +61,20 @@ def save_plan(artifacts_dir: Path, plan: Plan) -> Path:
     """Write a plan to ``artifacts/plans/<id>.json``, whole or not at all; raises ``OSError``."""
     path = artifacts_dir / PLANS_DIR / f"{plan.id}.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    with draft.open("w", encoding="ascii") as file:
-        json.dump(asdict(plan), file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_whole(path, json.dumps(asdict(plan), indent=1).encode("ascii") + b"\n")
     return path
 
 
 def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
     """Read a plan; raises `UsageError` if there is none of that id, or it is damaged."""
     path = artifacts_dir / PLANS_DIR / f"{plan_id}.json"
-    if not _ID.fullmatch(plan_id) or not path.is_file():
+    if not _ID.fullmatch(plan_id) or not path.exists():
         raise UsageError("--plan: no such plan; a dry-run makes one and prints its id")
     try:
         plan = Plan(**decode_object(read_whole(path, MAX_LINE)))
         whole = _is_whole(plan) and plan.id == plan_id
+    except NotPlain as problem:
+        raise UsageError(f"--plan {plan_id}: {problem.strerror}") from None
     except (OSError, ValueError, TypeError, AttributeError):
         whole = False
     if not whole:

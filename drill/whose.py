@@ -41,13 +41,16 @@ def masters(environ: Mapping[str, str] = os.environ) -> frozenset[int]:
 def objection(path: Path, status: os.stat_result, *, service: bool = False) -> Objection | None:
     """Return what speaks against obeying ``path``, whose open descriptor has ``status``; ``None`` if nothing does.
 
-    With ``service`` the owner of its directory may have written it: the env file is the service's own, in its home.
+    With ``service`` it may be anybody's: the env file is the service's own. But it must lie where only the owner of its
+    directory makes files: what is in a directory of many, such as ``/tmp``, anybody may have put there.
     """
     if _is_trusted(path):
         return None
     allowed = masters()
     if service:
-        allowed |= {path.parent.stat().st_uid}
+        home = path.parent.stat()
+        if _writers(path.parent, home, allowed | {home.st_uid}) is None:
+            allowed |= {home.st_uid, status.st_uid}
     return _of_file(path, status, allowed) or next(_of_way(path, allowed), None)
 
 

@@ -9,6 +9,7 @@ from typing import Self
 from drill.envfile.edit import EditPlan, plan_edit
 from drill.envfile.files import Snapshot, find, record_path, snapshot, sweep
 from drill.envfile.flags import FLAGS
+from drill.envfile.inode_lock import InodeLock
 from drill.envfile.lock import Lock, acquire
 from drill.envfile.osops import OsLayer, exists, said
 from drill.envfile.read import read_values
@@ -30,6 +31,7 @@ class EnvFile:
         self._intents = intents
         self._read_only = read_only
         self._lock: Lock | None = None
+        self._inode_lock: InodeLock | None = None
         self._original: Snapshot | None = None
         self._backed_up = False
         self._ours: list[bytes] = []
@@ -52,6 +54,7 @@ class EnvFile:
     def _start(self) -> None:
         status = find(self._ops, self.path)
         self._lock, lock_problem = acquire(self._ops, self.path, optional=self._read_only)
+        self._inode_lock = InodeLock(self._ops, self.path)
         try:
             self.writable_problem = _unwritable(self.path, status) or lock_problem
         except OSError as error:
@@ -123,16 +126,23 @@ class EnvFile:
     def _write(self, current: Snapshot, new: bytes) -> None:
         if self._read_only or self._lock is None:
             raise EnvFileRefused(f"{self.path.name} was opened to be read only; nothing was written")
+        self._lock.check()
         # Noted before the write, so that a signal in the middle of it does not forget what to restore.
         self._original = self._original or current
         self._ours.append(new)
         if not self._backed_up:
             back_up(self._ops, self.path, self._original)
             self._backed_up = True
-        replace(self._ops, self.path, current, new, self._intents)
+        try:
+            replace(self._ops, self.path, current, new, self._intents)
+        finally:
+            if self._inode_lock is not None:
+                self._inode_lock.renew()
 
     def close(self) -> None:
         """Release the lock; more than once is harmless."""
+        if self._inode_lock is not None:
+            self._inode_lock.release()
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -23,6 +23,7 @@ class Lock:
 
     def __init__(self, ops: OsLayer, path: Path) -> None:
         self._ops = ops
+        self._path = path
         self._name = path.name
         self._fd = ops.open(path, _FLAGS, 0o600)
         try:
@@ -49,6 +50,19 @@ class Lock:
             return f"process {count(holder['pid'])} since {moment(holder['since']):%Y-%m-%dT%H:%M:%SZ}"
         except (OSError, ForeignError, KeyError):
             return "another process"
+
+    def check(self) -> None:
+        """Raise ``EnvFileRefused`` if the side file is not the locked one any more: a new one may be held."""
+        try:
+            mine, there = self._ops.fstat(self._fd), self._ops.lstat(self._path)
+            same = (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+        except OSError:
+            same = False
+        if not same:
+            raise EnvFileRefused(
+                f"{self._name} was removed or replaced while this drill held it; expected it to stay, as another drill "
+                "may write now; nothing was written; see that no other drill runs, then run again"
+            )
 
     def release(self) -> None:
         """Release the lock; more than once is harmless.

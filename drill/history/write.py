@@ -1,12 +1,11 @@
 """Building ``reports/index.html`` from the journal, whole or not at all."""
 
 import math
-import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from drill.history.past import EnvHistory, History, read_history
+from drill.plain_file import write_whole
 
 HISTORY_FILE = "index.html"
 MAX_BYTES_AT_END = 64 * 1024 * 1024
@@ -59,10 +58,4 @@ def _overdue(env: EnvHistory, max_age_days: float, now: datetime) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Put ``text`` at ``path`` by a rename: a reader sees the old page or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    write_whole(path, text.encode(), 0o666)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from drill.events import fsync_dir
+from drill.plain_file import open_plain
 
 LOCK_TIMEOUT_S = 10.0
 _RETRY_S = 0.01
@@ -44,7 +45,7 @@ def _open(path: Path) -> int:
     new = not path.exists()
     if new:
         path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     if new:
         fsync_dir(path.parent)
     return fd
@@ -64,7 +65,7 @@ def _wait_for_lock(fd: int, deadline: float) -> None:
 
 def _is_still(fd: int, path: Path) -> bool:
     try:
-        named = path.stat()
+        named = path.lstat()
     except FileNotFoundError:
         return False
     mine = os.fstat(fd)

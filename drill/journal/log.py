@@ -11,6 +11,7 @@ from drill.journal.entry import GENESIS, JournalEntry
 from drill.journal.lock import locked
 from drill.journal.read import entry_of
 from drill.journal.tail import read_tail
+from drill.plain_file import open_plain
 
 JOURNAL_FILE = "rollback_drill_log.ndjson"
 
@@ -26,7 +27,7 @@ def journal_head(path: Path) -> str:
     ``GENESIS`` if there is no journal yet or it cannot be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_plain(path)
     except OSError:
         return GENESIS
     try:

@@ -1,6 +1,7 @@
 """Checking the chain of a journal, line by line, without parsing what the hashes already vouch for."""
 
 import json
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import BinaryIO
 from drill.foreign import ForeignError, decode
 from drill.journal.entry import GENESIS
 from drill.journal.schema import schema_errors
+from drill.plain_file import open_plain
 
 _LIMIT = 1 << 20
 """Longest piece of a line held in memory; no entry comes near it, a NUL-filled tail may be gigabytes."""
@@ -60,7 +62,7 @@ def verify(path: Path, *, schema: bool = False) -> VerifyResult:
     other shows in the line after it. Raises ``OSError`` if the file cannot be read.
     """
     result = VerifyResult()
-    with path.open("rb", buffering=_LIMIT) as file:
+    with os.fdopen(open_plain(path), "rb", buffering=_LIMIT) as file:
         last = b""
         for number, (line, digest) in enumerate(_lines(file), start=1):
             _take(result, number, line, schema=schema)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drill.errors import UsageError
 from drill.foreign import count, decode_object, number, read_whole
+from drill.plain_file import write_whole
 from drill.purge.compare import DELTA, blocks, unplanned
 from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
 
@@ -49,9 +50,7 @@ def keep(plan: Delta, folder: Path) -> None:
         kinds = {"orphans": tenant.orphans, "stale": tenant.stale, "missing": tenant.missing}
         tenants.append({"tenant": tenant.tenant, **counts, **kinds, "delta": name})
     content = {"schema": 1, "digest": plan.digest, "fraction": plan.fraction, "tenants": tenants}
-    scratch = folder / f"{PLAN_FILE}.tmp"
-    scratch.write_text(json.dumps(content, indent=1, ensure_ascii=True))
-    scratch.replace(folder / PLAN_FILE)
+    write_whole(folder / PLAN_FILE, json.dumps(content, indent=1, ensure_ascii=True).encode())
 
 
 def read_plan(folder: Path) -> KeptPlan | None:

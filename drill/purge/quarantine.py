@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,9 @@ def _tenants(parts: Sequence[Mapping[str, object]]) -> dict[str, int]:
 def _write_durably(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the directory, read back. Raises OSError."""
     scratch = path.with_name(path.name + ".tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with suppress(FileNotFoundError):
+        scratch.unlink()
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -152,17 +152,21 @@ def test_no_command_is_taken_from_the_env_file(place: Path, key: str) -> None:
 
 
 @ROOT_ONLY
-def test_the_env_file_is_its_services_or_roots(place: Path) -> None:
-    """In the service's own directory it may be the service's; in another's it may not."""
+def test_the_env_file_may_be_its_services_but_not_in_a_directory_of_many(place: Path) -> None:
+    """Where only the directory's owner makes files, nobody else has put it there."""
     path = place / ".env"
     assert read_own_values(path)["A"] == "1"
-    give(path)
+    for given in (path, place):
+        give(given)
+        assert read_own_values(path)["A"] == "1"
+    os.chown(place, 0, 0)
+    place.chmod(0o1777)
     with pytest.raises(EnvFileRefused, match=r"^\.env is refused: \.env belongs to user 12345[^\n]*chown"):
         read_own_values(path)
-    give(place)
+    os.chown(path, 0, 0)
     assert read_own_values(path)["A"] == "1"
-    os.chown(path, OTHER, OTHER)
-    with pytest.raises(EnvFileRefused, match="23456"):
+    path.chmod(0o666)
+    with pytest.raises(EnvFileRefused, match=r"everybody \(mode 0666\)[^\n]*chmod"):
         read_own_values(path)
 
 
@@ -174,6 +178,7 @@ def test_a_planted_record_of_an_interrupted_write_is_not_obeyed(place: Path, *, 
     path.write_bytes(torn)
     record = record_path(path)
     record.write_bytes(Record(PLAIN, PLAIN.replace(b"ON", b"XX")).encoded())
+    place.chmod(0o1777)
     give(record)
     with pytest.raises(EnvFileRefused, match=r"\.env\.drill-inplace is not obeyed: [^\n]*12345"):
         EnvFile.open(path, intents=MemoryLog(), read_only=read_only)
