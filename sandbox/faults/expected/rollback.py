@@ -159,7 +159,9 @@ ROLLBACK: dict[str, Expected] = {
             "disable_dual_write",
             verdict=f"{OPEN} {FAIL}",
             also={
-                "purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK,
+                "purge_delta": UNPURGED,
+                "post.circuit_open": SICK,
+                "post.target_errors": SICK,
                 **_because("no shadow read may have been counted since the boot", "disable_shadow_read"),
                 **_because("no shadow read may have been counted since the boot", "post.shadow_silent"),
             },
