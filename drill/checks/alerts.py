@@ -70,8 +70,13 @@ class Seen:
 
     @property
     def new(self) -> frozenset[Alert]:
-        """Alerts that began to fire in the span."""
-        return self.fired - self.fired_before
+        """Alerts that began to fire in the span, but for those whose cause was there before and has ended since."""
+        return self.fired - self.fired_before - self.ended
+
+    @property
+    def ended(self) -> frozenset[Alert]:
+        """Alerts that were pending before, fired in the span and are over: a service that was down and came back."""
+        return (self.fired & self.pending_before) - self.fired_before - self.firing - self.pending
 
     def named(self) -> dict[str, frozenset[Alert]]:
         """Return what a reader must tell apart, by its name."""
@@ -82,6 +87,7 @@ class Seen:
             "pending before and still": self.pending & self.pending_before,
             "fired before and still firing": self.fired_before & self.firing,
             "fired before, resolved since": self.fired_before - self.firing,
+            "pending before, fired and resolved": self.ended,
         }
 
 

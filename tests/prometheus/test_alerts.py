@@ -141,6 +141,15 @@ def test_an_alert_that_was_pending_before_and_fires_now_is_new(tmp_path: Path) -
     assert judge(tmp_path, fake).verdict is Verdict.FAIL
 
 
+def test_an_alert_that_was_pending_before_and_is_over_is_no_news(tmp_path: Path) -> None:
+    """A service that was down before the rollback fires while it is reloaded, and is healed by it."""
+    evidence = judge(tmp_path, Fake(before={"pending": ["Down"]}, fired=["Down"]))
+    assert (evidence.verdict, evidence.value) == (Verdict.PASS, 0)
+    assert evidence.detail["pending before, fired and resolved"] == "Down"
+    again = judge(tmp_path, Fake(before={"pending": ["Down"]}, fired=["Down"], last={"pending": ["Down"]}))
+    assert (again.verdict, again.reason) == (Verdict.FAIL, "fired and resolved: Down")
+
+
 def test_what_fired_before_is_shown_and_is_no_failure(tmp_path: Path) -> None:
     fake = Fake(before={"firing": ["Old", "Gone"]}, fired=["Old", "Gone"], last={"firing": ["Old"]})
     evidence = judge(tmp_path, fake)
