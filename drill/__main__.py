@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from drill.errors import UsageError
 from drill.journal.log import JOURNAL_FILE, journal_path
+from drill.printable import printable, show
 from drill.purge.command import add_purge
 from drill.verdict import EXIT_USAGE
 
@@ -20,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {printable(message)}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        print(f"cannot read {error.filename}: {reason}; give an existing file", file=sys.stderr)
+        show(f"cannot read {error.filename}: {reason}; give an existing file", sys.stderr)
         return EXIT_USAGE
     except UsageError as error:
-        print(error, file=sys.stderr)
+        show(error, sys.stderr)
         return EXIT_USAGE
 
 
@@ -82,9 +83,9 @@ def _history(arguments: argparse.Namespace) -> int:
     config = load_config(find_config(arguments.drill_config, here, Path.cwd()), here, {}, os.environ)
     page, history = build(journal_path(arguments.artifacts_dir), arguments.reports_dir, config.history.max_age_days)
     found = warnings(history, config.history.max_age_days)
-    print(f"{page}: {history.total} drills of {len(history.envs)} env files")
+    show(f"{page}: {history.total} drills of {len(history.envs)} env files")
     for line in found:
-        print(line)
+        show(line)
     return 1 if found else 0
 
 
@@ -92,9 +93,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     from drill.journal.verify import verify
 
     result = verify(arguments.path, schema=arguments.schema)
-    print(result.summary())
+    show(result.summary())
     for violation in result.invalid:
-        print(violation)
+        show(violation)
     return 0 if result.ok else 1
 
 
@@ -103,7 +104,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     lines = last_lines(arguments.path, arguments.last)
     for line in lines if arguments.json else table(lines):
-        print(line)
+        show(line)
     return 0
 
 

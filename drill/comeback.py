@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from drill.before import answers_searches
 from drill.checks.flags import judge_backend
+from drill.clock import DrillClock
 from drill.observation import Reading, replaced
 from drill.proof import spoken
 from drill.proof.flags import Flag
@@ -167,26 +168,39 @@ def new_processes(drill: "Drill", before: Reading | None, after: Reading) -> lis
     ]
 
 
+STEP_S = 30.0
+"""A distance that changes by more than answers are late is a clock that was set."""
+
+
 @dataclass
 class Clocks:
-    """By how much the clocks of the instances' hosts are ahead of this machine's, by the dates of their answers."""
+    """By how much the clocks of the instances' hosts are ahead of the drill's, by the dates of their answers.
 
-    _ahead: dict[str, float] = field(default_factory=dict)
+    A host's clock that is put forward or back while the drill runs has two distances; which of them a start time is of
+    cannot be told, so the one by which a process is rather a new one counts: what it does is judged anyway.
+    """
+
+    clock: DrillClock = field(default_factory=DrillClock)
+    _ahead: dict[str, list[float]] = field(default_factory=dict)
 
     def note(self, instance: str, date: str) -> None:
         """Note the ``Date`` of an answer that has just come: whole seconds, the clock may be one ahead of it."""
         from email.utils import parsedate_to_datetime
 
         try:
-            self._ahead[instance] = parsedate_to_datetime(date).timestamp() - time.time()
+            ahead = parsedate_to_datetime(date).timestamp() - self.clock.seconds()
         except (ValueError, TypeError, OverflowError):
             return
+        known = self._ahead.setdefault(instance, [])
+        if known and abs(ahead - known[-1]) < STEP_S:
+            known[-1] = max(ahead, known[-1])
+        else:
+            known.append(ahead)
 
     def ahead(self, instance: str) -> float:
         """Return seconds, at most one too few; 0 where no answer was dated."""
-        return self._ahead.get(instance, 0.0)
+        return min(self._ahead.get(instance, []), default=0.0)
 
-    @staticmethod
-    def wall(moment: float) -> float:
-        """Return the time of this machine's clock at a moment of the monotonic one."""
-        return time.time() - (time.monotonic() - moment)
+    def wall(self, moment: float) -> float:
+        """Return the drill's time of day at a moment of the monotonic clock."""
+        return self.clock.at(moment)

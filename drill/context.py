@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drill.clock import DrillClock
 from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
@@ -75,6 +76,8 @@ class Drill:
     reports_dir: Path = Path("reports")
     """Where reports are written."""
     began: float = field(default_factory=time.monotonic)
+    clock: DrillClock = field(default_factory=DrillClock)
+    """The time of day, whatever is done to the machine's clock while the drill runs."""
     before: Reading | None = None
     """The metrics before the reload."""
     settled: Reading | None = None
@@ -122,7 +125,7 @@ class Drill:
         if self.held_plan is not None:
             changes = {change.key: change.after for change in self.plan.changes}
             ttl_s = self.config.window.plan_ttl_s
-            hold(self.held_plan, self.plan.old_bytes, changes, self.config.service.urls, ttl_s)
+            hold(self.held_plan, self.plan.old_bytes, changes, self.config.service.urls, ttl_s, self.clock.now())
 
     def secret(self, name: str) -> str:
         """Return the value of the variable ``name``: of the process environment, else of the env file."""
@@ -170,7 +173,7 @@ class Drill:
         """The clocks of the instances' hosts."""
         from drill.comeback import Clocks
 
-        return Clocks()
+        return Clocks(self.clock)
 
     @cached_property
     def service(self) -> "RetrievalService":

@@ -6,6 +6,7 @@ kilobytes of gzip can hold gigabytes, so a compressed answer is not unpacked.
 
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 CONNECTIONS = 64
-MAX_KIND = 80
-"""Characters of a content type that are shown."""
+_MEDIA_TYPE = re.compile(r"(?=.{3,80}\Z)[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""RFC 9110, 8.3.1, without parameters; at most so many characters are shown."""
 SLOW_S = 1.0
 """What gave no answer for longer than this would only keep the next request waiting as long."""
 USER_AGENT = "rollback-drill"
@@ -84,7 +85,9 @@ class Reply:
             return self.error
         if self.apart is Apart.LIMITED:
             return f"HTTP {self.status}: not answered, the service limits the drill"
-        kind = self.content_type.split(";")[0][:MAX_KIND] or "no content type"
+        kind = self.content_type.partition(";")[0].strip()
+        if not _MEDIA_TYPE.fullmatch(kind):  # not quoted: it may be anything, a secret cut in two among it
+            kind = "a content type that is none" if kind else "no content type"
         return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)" + (f": {self.hint}" if self.hint else "")
 
     def brief(self) -> str:

@@ -58,8 +58,12 @@ class Told:
 
 
 def told(status: int, headers: Mapping[str, str], now: float) -> Told:
-    """Read the headers of an answer (names in any case); ``now`` are seconds of the epoch. Nonsense is not told."""
+    """Read the headers of an answer (names in any case). Nonsense is not told.
+
+    ``now`` are seconds of the epoch, for answers that have no ``Date``: a date is compared with the clock that made it.
+    """
     low = {name.lower(): value for name, value in headers.items()}
+    now = _date(low.get("date", ""), now)
     single = {part: _single(low, part) for part in ("remaining", "reset", "limit")}
     whole = min(_policies(low.get("ratelimit", "")), key=_per_second, default={})
     found = {part: value if (value := single[part]) is not None else whole.get(part) for part in single}
@@ -76,6 +80,13 @@ def _retry_after(text: str, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError):
         return None
+
+
+def _date(text: str, default: float) -> float:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return default
 
 
 def _single(headers: Mapping[str, str], part: str) -> float | None:

@@ -94,12 +94,19 @@ def _is_whole(plan: Plan) -> bool:
     return listed and all(isinstance(one, str) for one in texts)
 
 
-def hold(plan: Plan, env: bytes, changes: Mapping[str, str], instances: Sequence[str], ttl_s: float) -> None:
-    """Raise `Refused` if what the flags rely on has moved, in one line that says what.
+def hold(
+    plan: Plan,
+    env: bytes,
+    changes: Mapping[str, str],
+    instances: Sequence[str],
+    ttl_s: float,
+    now: datetime | None = None,
+) -> None:
+    """Raise `Refused` if what the flags rely on has moved, in one line that says what. ``now`` is the drill's time.
 
     The delta is not among it: it grows in an incident, and only the purge relies on it (`moved_delta`).
     """
-    age_s = (datetime.now(UTC) - moment(plan.created)).total_seconds()
+    age_s = ((now or datetime.now(UTC)) - moment(plan.created)).total_seconds()
     if not 0 <= age_s <= ttl_s:
         raise Refused(f"plan {plan.id} is {age_s:.0f} s old, [window] plan_ttl_s is {ttl_s:.0f}; make a new dry-run")
     if not hmac.compare_digest(plan.env_digest, _digest(plan.salt, env)) or dict(plan.changes) != dict(changes):

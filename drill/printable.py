@@ -4,6 +4,9 @@ What services, databases and files say goes to terminals, to the report and to t
 errors pass it through here when they are made (``drill.record``, ``drill.errors``), the terminal once more.
 """
 
+import sys
+from typing import TextIO
+
 MAX_CHARS = 4000
 
 
@@ -22,6 +25,12 @@ def printable(text: object, limit: int = MAX_CHARS) -> str:
         return shown
     tail = f"... (cut, {len(whole)} characters)"
     return shown[: max(0, limit - len(tail))] + tail[:limit]
+
+
+def show(text: object, stream: TextIO | None = None) -> None:
+    """Print one line to a terminal (standard output, if no other is given), however long: all commands do it here."""
+    line = str(text)
+    print(printable(line, 10 * len(line) + 1), file=stream or sys.stdout)
 
 
 def _escape(char: str) -> str:

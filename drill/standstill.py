@@ -32,7 +32,7 @@ class Heartbeat:
     def __init__(self, clock: Clock = time.monotonic, awake_or_not: Clock | None = None) -> None:
         """``awake_or_not`` is a clock that goes on while the machine sleeps; by default the system's, if it has one."""
         self._clock = clock
-        self._boot = awake_or_not or _boot_clock()
+        self._boot = awake_or_not or boot_clock()
         self._last: tuple[float, float] | None = None
         self._found: list[Standstill] = []
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class Heartbeat:
             self.beat()
 
 
-def _boot_clock() -> Clock:
+def boot_clock() -> Clock:
     """Return Linux's clock that counts a machine's sleep, else the monotonic one."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic if clock is None else lambda: time.clock_gettime(clock)

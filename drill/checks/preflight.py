@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from drill.before import still_down
@@ -93,7 +93,7 @@ def window(drill: Drill) -> Evidence:
 
 def _window(drill: Drill) -> Evidence:
     opens, closes = drill.config.window.opens, drill.config.window.closes
-    now = datetime.now(UTC)
+    now = drill.clock.now()
     early = bool(opens) and now < datetime.fromisoformat(opens)
     late = bool(closes) and now >= datetime.fromisoformat(closes)
     if not opens and not closes:

@@ -32,6 +32,10 @@ _JSON_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _JSON_SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
+_MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+"""https://spec.commonmark.org/0.31.2/#backslash-escapes"""
+
+
 def _unescape_json(text: str) -> str:
     if "\\" not in text:
         return text
@@ -45,6 +49,10 @@ def _unescape_url(text: str) -> str:
 
 def _unescape_form(text: str) -> str:
     return unquote_plus(text) if "+" in text or "%" in text else text
+
+
+def _unescape_markdown(text: str) -> str:
+    return _MARKDOWN_ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 def _same(text: str) -> str:
@@ -63,4 +71,5 @@ _PIPELINES: tuple[tuple[Callable[[str], str], ...], ...] = (
     (_unescape_json, unescape),
     (unescape, _unescape_url),
     (unescape, _unescape_json, unescape, _unescape_url),
+    (_unescape_markdown,),
 )

@@ -9,8 +9,9 @@ from base64 import b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from re import Pattern
 
-from drill.leaks import columns
+from drill.leaks import broken_up, columns
 from drill.leaks.readings import readings
 from drill.leaks.values import MIN_SECRET, Searched
 from drill.secret import Secret
@@ -77,16 +78,20 @@ class Needles:
     base64: tuple[str, ...]
     pattern: str
     """A regular expression for the texts in which it may be; empty: any."""
+    broken_up: Pattern[str] | None = None
+    """What finds it where not all of it prints."""
 
     @classmethod
     def of(cls, value: str) -> "Needles":
         """Return what is looked for of ``value``."""
         base64 = tuple(_base64_forms(value.encode("utf-8", "surrogateescape")))
-        return cls(value, base64, columns.pattern_of(value, base64))
+        return cls(value, base64, columns.pattern_of(value, base64), broken_up.pattern(value))
 
     def are_in(self, text: str, read: Collection[str]) -> bool:
         """Whether they are in ``text``; ``read`` are its readings."""
-        return any(self.plain in reading for reading in read) or any(form in text for form in self.base64)
+        if any(self.plain in reading for reading in read) or any(form in text for form in self.base64):
+            return True
+        return self.broken_up is not None and any(self.broken_up.search(reading) for reading in read)
 
 
 def _names_in(texts: Iterable[str], needles: Mapping[str, Needles]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from drill.context import Drill
 from drill.errors import CannotMeasure, Refused, UsageError
+from drill.printable import show
 from drill.verdict import EXIT_CODES, Result
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
     if not delta.doomed:
         return Result.INCONCLUSIVE if delta.unjudged else Result.SUCCESS
     if refusal := purge.objection(delta):
-        print(f"run would refuse this plan: {refusal}")
+        show(f"run would refuse this plan: {refusal}")
         return Result.REFUSED
-    print(f"to carry it out: {_run_line(arguments, delta.digest)}")
+    show(f"to carry it out: {_run_line(arguments, delta.digest)}")
     return Result.SUCCESS
 
 
@@ -141,21 +142,21 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
     from drill.purge.drift import summary
 
     for tenant in delta.tenants:
-        print(
+        show(
             f"tenant {tenant.tenant!r}: {tenant.primary_count} documents in FAISS, {tenant.target_count} "
             f"on the target; {tenant.orphans} orphans, {tenant.stale} stale, {tenant.missing} missing (kept)"
         )
     for name, count in delta.unscoped.items():
-        print(f"tenant {name!r}: {count} documents on the target, out of scope")
+        show(f"tenant {name!r}: {count} documents on the target, out of scope")
     if drift := summary(delta.tenants):
-        print(f"vector drift (same content, kept): {drift}")
+        show(f"vector drift (same content, kept): {drift}")
     unjudged = unjudged_in_words(delta.tenants)
     if not delta.doomed:
-        print(f"nothing_to_purge: no document on the target is known to differ from FAISS{unjudged}")
+        show(f"nothing_to_purge: no document on the target is known to differ from FAISS{unjudged}")
         return
-    print(f"would delete {delta.doomed} of {delta.target_documents} documents ({delta.fraction:.2%}){unjudged}")
-    print(f"ids, hashed (SHA-256): {' '.join(sample)}")
-    print(f"plan {_short(delta.digest)}")
+    show(f"would delete {delta.doomed} of {delta.target_documents} documents ({delta.fraction:.2%}){unjudged}")
+    show(f"ids, hashed (SHA-256): {' '.join(sample)}")
+    show(f"plan {_short(delta.digest)}")
 
 
 def _run(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Result:
@@ -177,13 +178,13 @@ def _run(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resul
 def _show_report(report: "PurgeReport", drill: Drill, again: str) -> Result:
     from drill.purge.advice import after_deletes
 
-    print(f"{report.status}: {report.reason}")
+    show(f"{report.status}: {report.reason}")
     if report.purged:
-        print(f"quarantine: {drill.work_dir / 'quarantine'}; to undo: purge undo {drill.record.drill_id}")
+        show(f"quarantine: {drill.work_dir / 'quarantine'}; to undo: purge undo {drill.record.drill_id}")
     if advice := after_deletes(drill.config.target.kind, report.purged):
-        print(f"next: {advice}")
+        show(f"next: {advice}")
     if report.deferred:
-        print(f"to go on: {again}")
+        show(f"to go on: {again}")
     return _result(report)
 
 
@@ -221,7 +222,7 @@ def _undo(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
     _ended(
         drill, "undone" if report.complete else "incomplete", purged=0, left=report.failed, undone=arguments.drill_id
     )
-    print(
+    show(
         f"{report.restored} documents are on the target as they were, {report.kept} have another content now and were "
         f"left alone, {report.failed} are not there"
     )
@@ -232,7 +233,7 @@ def _status(arguments: argparse.Namespace) -> int:
     from drill.purge.status import lines
 
     for line in lines(arguments.artifacts_dir):
-        print(line)
+        show(line)
     return 0
 
 
@@ -244,7 +245,7 @@ def _ended(drill: Drill, status: str, **facts: str | int | None) -> None:
 
 def _say(ticker: "Ticker", result: Result, text: str) -> Result:
     ticker.close()
-    print(f"{result}: {text}")
+    show(f"{result}: {text}")
     return result
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from drill.printable import printable
+
 LOG_EVERY_S = 5.0
 TERMINAL_EVERY_S = 0.2
 Clock = Callable[[], float]
@@ -71,7 +73,7 @@ class Ticker:
             return
         self._shown = now
         self._open = self._tty
-        text = f"\r\x1b[2K{line[: self._width]}" if self._tty else f"{line}\n"
+        text = f"\r\x1b[2K{printable(line)[: self._width]}" if self._tty else f"{printable(line)}\n"
         self._stream.write(text)
         self._stream.flush()
 

@@ -329,7 +329,7 @@ def test_fuzz_plans(data: st.DataObject) -> None:
         with contextlib.suppress(UsageError, Refused):
             plan = load_plan(Path(name), ID)
             moved_delta(plan, {"orphans": 5, "stale": None, "missing": 0})
-            hold(plan, b"A=1", {"A": "2"}, ["http://a"], 3600.0)
+            hold(plan, b"A=1", {"A": "2"}, ["http://a"], 3600.0, datetime.now(UTC))
 
 
 TENANT = {"tenant": "acme", "in_faiss": 5, "on_target": 6, "orphans": 1, "stale": 0, "missing": 0, "delta": "d.parquet"}

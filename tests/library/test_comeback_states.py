@@ -190,7 +190,7 @@ def test_a_process_that_says_that_its_flag_is_rolled_back_is_not_waited_for(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, told: dict[Flag, bool], back: bool
 ) -> None:
     said = {A: Spoken(told), B: Spoken({Flag.BACKEND: True})}
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: said)
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, **_: said)
     assert scene.shows(OLD, OLD).comeback(rolled_back=[BACKEND]).look() is back
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from drill import http
-from drill.checks import history
+from drill.checks import history, post
 from drill.checks.history import last_success
-from drill.checks.post import backend, endpoints
+from drill.checks.post import MOST_ENDPOINTS, backend, endpoints
 from drill.context import Drill
 from drill.observation import Between, Reading
 from drill.probe import ProbeResult
@@ -37,6 +37,56 @@ def drill(tmp_path: Path, server: ScriptedService) -> Drill:
 
 def listed(server: ScriptedService, paths: object) -> None:
     server.script["GET", "/openapi.json"] = as_json({"paths": paths})
+
+
+def test_of_a_listing_of_60_000_paths_a_bounded_number_is_asked(drill: Drill, server: ScriptedService) -> None:
+    """Search and embed among them; the listing that all of them stand in is read within the bound of any answer."""
+    listed(server, {f"{INTERNAL}/x{number}": {"get": {}, "delete": {}} for number in range(60_000)})
+    evidence = endpoints(drill, served())
+    asked = [path for _, path in server.asked if path.startswith(INTERNAL)]
+    assert len(set(asked)) == MOST_ENDPOINTS
+    assert {SEARCH, EMBED} < set(asked)
+    assert len(asked) <= 2 * MOST_ENDPOINTS
+    assert evidence.threshold == MOST_ENDPOINTS
+
+
+def test_listed_endpoints_are_asked_for_a_bounded_time(
+    drill: Drill, server: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Search and embed are asked all the same; what was not asked is said, and is no pass."""
+    monkeypatch.setattr(post, "LONGEST_S", 0.0)
+    listed(server, {f"{INTERNAL}/stats": {"get": {}}, f"{INTERNAL}/info": {"get": {}}})
+    evidence = endpoints(drill, served())
+    assert {path for _, path in server.asked if path.startswith(INTERNAL)} == {SEARCH, EMBED}
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "2 endpoints were not asked" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{INTERNAL}/a\nb",
+        f"{INTERNAL}/\x1b[2J",
+        f"{INTERNAL}/../../admin",
+        f"{INTERNAL}/x?a=1",
+        f"{INTERNAL}/{'x' * 999}",
+    ],
+)
+def test_a_listed_path_that_is_none_is_not_asked(drill: Drill, server: ScriptedService, path: str) -> None:
+    """One beside it that is well formed is."""
+    listed(server, {path: {"get": {}}, f"{INTERNAL}/well": {"get": {}}})
+    server.script["GET", f"{INTERNAL}/well"] = as_json({})
+    evidence = endpoints(drill, served())
+    assert (evidence.verdict, evidence.value) == (Verdict.PASS, 3)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"paths": ' * 50_000, b'{"paths": NaN}', b'{"paths": [1, 2]}', b"\xff"]
+)
+def test_a_listing_that_is_none_costs_itself(drill: Drill, server: ScriptedService, body: bytes) -> None:
+    """Search and embed are asked as without one."""
+    server.script["GET", "/openapi.json"] = Answer(body, 200, "application/json")
+    assert endpoints(drill, served()).verdict is Verdict.PASS
 
 
 def test_search_and_embed_are_asked_without_a_listing(drill: Drill, server: ScriptedService) -> None:

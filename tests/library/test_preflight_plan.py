@@ -1,6 +1,6 @@
 """Prerequisites of the plan: what would be changed, whether a held plan still holds, and when it may be done."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,13 +56,8 @@ def test_the_firing_window(tmp_path: Path, opens_h: float | None, closes_h: floa
 def test_the_window_holds_its_first_moment_and_not_its_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opens: str, closes: str, verdict: Verdict, span: str
 ) -> None:
-    class Noon(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Noon":
-            return cls(2026, 1, 1, 12, tzinfo=tz)
-
     drill = make_drill(tmp_path, toml=f'[window]\nopens = "{opens}"\ncloses = "{closes}"')
-    monkeypatch.setattr(preflight, "datetime", Noon)
+    monkeypatch.setattr(drill.clock, "now", lambda: datetime(2026, 1, 1, 12, tzinfo=UTC))
     evidence = preflight.window(drill)
     assert evidence.verdict is verdict
     assert f"({span})" in evidence.reason
