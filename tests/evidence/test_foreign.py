@@ -19,6 +19,7 @@ from pyarrow import parquet
 from drill.checks.history import last_success
 from drill.envfile.inplace import Record
 from drill.errors import Refused, UsageError
+from drill.finish import write_journal
 from drill.foreign import MAX_LINE, ForeignError, count, decode, lines, moment, number, opened, read_whole
 from drill.history.past import parse
 from drill.journal.closing import close_unfinished
@@ -36,6 +37,7 @@ from drill.purge.status import lines as status_lines
 from drill.target.base import Row
 from drill.unfinished import find_unfinished, purged_documents, read_events
 from tests.evidence.records import green
+from tests.library.world import start
 
 DEEP = b"[" * 200_000
 ID = "20251021T145000Z-3f9a1c"
@@ -443,3 +445,31 @@ def test_a_real_line_is_read_by_all(tmp_path: Path) -> None:
     assert has_line(path, ID)
     assert parse(line.encode()) is not None
     assert last_success(path, ".env.staging")["P95"] == 212.0
+
+
+@pytest.mark.parametrize("kind", BROKEN_EVENTS)
+def test_a_drill_beside_broken_leavings_writes_its_own_line_and_names_them(tmp_path: Path, kind: str) -> None:
+    """With a rescued line that is garbage and a journal of garbage, too; the result and exit code are its own."""
+    started = start(tmp_path)
+    artifacts = started.options.artifacts_dir
+    put_events(artifacts, ID, BROKEN_EVENTS[kind])
+    (artifacts / f"rollback_drill_log.{ID}.ndjson").write_bytes(DEEP)
+    journal_path(artifacts).write_bytes(DEEP + b"\n" + b"\xff\n")
+    written = write_journal(started)
+    assert written.problem == ""
+    assert any(ID in line for line in written.passed_over)
+    (line,) = last_lines(journal_path(artifacts), 5)
+    entry = json.loads(line)
+    assert (entry["drill_id"], entry["exit_code"]) == (started.record.drill_id, started.record.exit_code)
+
+
+def test_a_defect_in_earlier_leavings_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: it is named by its kind, and the drill's line is written."""
+    started = start(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("drill.finish.close_unfinished", broken)
+    assert write_journal(started).passed_over == ("lines of earlier drills could not be entered (MemoryError)",)
+    assert has_line(journal_path(started.options.artifacts_dir), started.record.drill_id)
