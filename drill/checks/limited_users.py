@@ -1,6 +1,7 @@
 """Whether the service turns its users away for the number of requests (HTTP 429), and whether the drill is why."""
 
 from drill.context import Drill
+from drill.metrics.status import status_of
 from drill.observation import Window
 from drill.stats import rate_bounds
 from drill.verdict import Verdict
@@ -16,10 +17,11 @@ def users_limited(drill: Drill, window: Window) -> tuple[Verdict, str]:
     can have cost a user one: where the drill is limited too, only what is beyond that is the service's own doing.
     """
     since, until = window.first.ended, window.last.began
-    counted = sum(delta.growth(HTTP, status=TOO_MANY) for delta in window.deltas.values())
+    http = [pair for delta in window.deltas.values() for pair in delta.moved(HTTP)]
+    counted = sum(value for labels, value in http if status_of(labels) == TOO_MANY)
     own = drill.limiter.limited(since, until)
     users = max(0.0, counted - own)
-    total = sum(value for delta in window.deltas.values() for _, value in delta.moved(HTTP)) - min(own, counted)
+    total = sum(value for _, value in http) - min(own, counted)
     limit, text = drill.config.slo.error_rate, f"{users:g} requests of users were answered 429"
     if not users or rate_bounds(users, total)[0] <= limit:
         return Verdict.PASS, ""

@@ -15,7 +15,7 @@ from drill.checks.unmeasured import said
 from drill.checks.workers import partly_counted, several_workers
 from drill.context import Drill
 from drill.errors import NoFallback, WindowClosed
-from drill.metrics.snapshot import START_TIME
+from drill.metrics.snapshot import START_TIME, Snapshot
 from drill.primary import IndexFacts
 from drill.record import Evidence, Scalar
 from drill.service import Health
@@ -245,9 +245,7 @@ def _metrics(drill: Drill) -> Evidence:
         needed = [family for family in NEEDED if family != START_TIME or not seen.workers]
         missing = [family for family in needed if not seen.has(family)]
         if missing:
-            reason = (
-                f"{short(name)} does not expose {', '.join(missing)}; see [metrics] names if they are called otherwise"
-            )
+            reason = f"{short(name)} does not expose {', '.join(missing)}; {_why_missing(seen)}"
             return Evidence(Verdict.INCONCLUSIVE, reason, len(NEEDED) - len(missing), "==", len(NEEDED), detail=detail)
     if several := several_workers(readings, restarts=drill.source.waits) or partly_counted(drill):
         return Evidence(Verdict.INCONCLUSIVE, f"{several}: metrics are per worker and cannot be judged", detail=detail)
@@ -256,3 +254,9 @@ def _metrics(drill: Drill) -> Evidence:
     how = "from Prometheus" if drill.source.waits else "read directly"
     reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, {how}"
     return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
+
+
+def _why_missing(seen: Snapshot) -> str:
+    if all(kind == "unknown" for kind in seen.families.values()):
+        return "nothing there has a # TYPE, and without TYPE or HELP a counter without samples looks like a missing one"
+    return "see [metrics] names if they are called otherwise"

@@ -15,6 +15,7 @@ from drill.checks.no_probes import probes_of
 from drill.context import Drill
 from drill.http import Reply
 from drill.metrics.snapshot import Delta, Snapshot
+from drill.metrics.status import status_of
 from drill.observation import Reading, open_window
 
 REQUESTS = "retrieval_requests_total"
@@ -121,4 +122,4 @@ class RetrievalAsked:
 def _searches(page: Snapshot, path: str) -> float:
     """Return how many searches have reached retrieval over HTTP: those of a wrong form do not."""
     found = page.select(HTTP, route=path, method="POST")
-    return sum(value for labels, value in found if not labels.get("status", "").startswith("4"))
+    return sum(value for labels, value in found if not status_of(labels).startswith("4"))

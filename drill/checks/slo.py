@@ -1,6 +1,7 @@
 """Step 6: latency and errors, over the observation window that lies wholly after the last reload."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 from drill.checks.failures import Failures, by_kind, kind_of
 from drill.checks.limited_users import users_limited
@@ -8,6 +9,7 @@ from drill.checks.silence import doubts
 from drill.checks.unmeasured import stood_still, too_few, why_few
 from drill.context import Drill
 from drill.metrics.histogram import Buckets, latency_buckets, without_buckets
+from drill.metrics.status import status_of
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, rate_bounds
@@ -102,7 +104,7 @@ def errors(drill: Drill, window: Window) -> Evidence:
         Failures(
             "HTTP requests",
             sum(value for _, value in http),
-            by_kind((labels["status"], value) for labels, value in http if labels.get("status", "").startswith("5")),
+            by_kind((status_of(labels), value) for labels, value in http if status_of(labels).startswith("5")),
         ),
         Failures("probes", len(probes), by_kind((kind_of(result.error), 1) for result in probes if result.failed)),
     ]
@@ -110,6 +112,7 @@ def errors(drill: Drill, window: Window) -> Evidence:
     detail: dict[str, Scalar] = {**{f"{way.name} failed": way.count for way in ways}, **window.asked}
     detail |= {"probes that say nothing of the service": len(asked) - len(probes)} if len(asked) > len(probes) else {}
     parts = [_judge_rate(way, slo.error_rate, slo.min_requests) for way in ways]
+    parts.append(_without_status(http))
     parts.append(users_limited(drill, window))
     parts.append(doubts(window, ("retrieval_errors_total", "retrieval_requests_total")))
     parts.append(stood_still(drill, window))
@@ -120,6 +123,17 @@ def errors(drill: Drill, window: Window) -> Evidence:
     rate = max((way.bad / way.total for way in ways if way.total), default=None)
     samples = int(min(way.total for way in ways))
     return Evidence(final, reason, rate, "<=", slo.error_rate, samples, window.seconds, "", detail)
+
+
+def _without_status(http: Iterable[tuple[Mapping[str, str], float]]) -> tuple[Verdict, str]:
+    """Doubt HTTP requests of which nobody can say how they ended."""
+    count = sum(value for labels, value in http if not status_of(labels))
+    if count <= 0:
+        return Verdict.PASS, ""
+    return Verdict.INCONCLUSIVE, (
+        f"{count:g} HTTP requests carry no status, so failures among them cannot be seen: "
+        "http_requests_total needs a label such as status, status_code or code (503, or 5xx)"
+    )
 
 
 def _judge_rate(way: Failures, limit: float, least: int) -> tuple[Verdict, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from drill.context import Drill
 from drill.metrics.snapshot import Delta
+from drill.metrics.status import said
 from drill.observation import Window
 
 HTTP = "http_requests_total"
@@ -30,6 +31,5 @@ def _accepted(delta: Delta, path: str) -> float:
 def _is_write(labels: Mapping[str, str], path: str) -> bool:
     """Whether the labels are those of a write that was accepted, whatever route and status are called."""
     values = set(labels.values())
-    statuses = [labels[name] for name in ("status", "code", "status_code") if name in labels]
     changing = labels.get("method", "POST").upper() in CHANGING
-    return path in values and changing and all(status.startswith("2") for status in statuses)
+    return path in values and changing and all(status.startswith("2") for status in said(labels))

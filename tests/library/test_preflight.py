@@ -183,6 +183,17 @@ def test_metrics_that_count_a_part_of_what_only_the_drill_sends_are_those_of_one
     assert ("only this drill sends" in evidence.reason) == (verdict is Verdict.INCONCLUSIVE)
 
 
+def test_a_page_without_types_is_told_what_it_lacks(drill: Drill, server: ScriptedService) -> None:
+    """A counter that has no samples yet is not there, and its name is not what is wrong."""
+    lines = exposed().body.splitlines(keepends=True)
+    server.script["GET", "/metrics"] = Answer(
+        b"".join(line for line in lines if not line.startswith(b"#")), kind=CLASSIC
+    )
+    evidence = preflight.metrics(drill)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "without TYPE or HELP" in evidence.reason
+
+
 def test_metrics_that_count_the_requests_of_others_meanwhile_pass(drill: Drill, server: ScriptedService) -> None:
     counts = iter(range(3, 100))
     server.script["GET", "/metrics"] = lambda _body: exposed(requests=next(counts))

@@ -189,6 +189,20 @@ def test_too_few_requests_prove_nothing(drill: Drill) -> None:
         ({"retrieval_errors_total{backend=faiss,code=500}": 30}, 0, "30 of 300 retrieval requests"),
         ({"http_requests_total{status=500}": 30, "http_requests_total{status=200}": 270}, 0, "30 of 300 HTTP requests"),
         ({"http_requests_total{status=503}": 30, "http_requests_total{status=404}": 270}, 0, "30 of 300 HTTP requests"),
+        (
+            {"http_requests_total{status_code=500}": 30, "http_requests_total{status_code=200}": 270},
+            0,
+            "30 of 300 HTTP requests",
+        ),
+        ({"http_requests_total{code=5xx}": 30, "http_requests_total{code=2xx}": 270}, 0, "30 of 300 HTTP requests"),
+        (
+            {
+                "http_requests_total{http_response_status_code=502}": 30,
+                "http_requests_total{http_response_status_code=200}": 270,
+            },
+            0,
+            "30 of 300 HTTP requests",
+        ),
         ({}, 30, "30 of 300 probes"),
     ],
 )
@@ -197,6 +211,14 @@ def test_each_way_of_counting_errors_fails_alone(drill: Drill, samples: dict[str
     assert evidence.verdict is Verdict.FAIL
     assert re.fullmatch(rf"{named} failed \([^()]+: 30\), limit 1.00%", evidence.reason)
     assert evidence.value == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("labels", ["{method=POST}", "{status=error}"])
+def test_http_requests_without_a_status_hide_their_failures(drill: Drill, labels: str) -> None:
+    """They are named, and the row is not green."""
+    evidence = judge_errors(drill, {f"http_requests_total{labels}": 300})
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "300 HTTP requests carry no status" in evidence.reason
 
 
 def test_errors_of_clients_are_none_of_the_service(drill: Drill) -> None:

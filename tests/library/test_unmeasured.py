@@ -104,7 +104,7 @@ def test_a_service_that_turns_its_users_away_fails(drill: Drill) -> None:
     assert verdict is Verdict.FAIL
     assert "60 requests of users were answered 429" in reason
     with_probes(drill, probes(300))
-    seen = served({"http_requests_total{status=200}": 300, "http_requests_total{status=429}": 60}, count=300)
+    seen = served({"http_requests_total{code=200}": 300, "http_requests_total{code=429}": 60}, count=300)
     assert errors(drill, seen).verdict is Verdict.FAIL
 
 
