@@ -57,6 +57,12 @@ class Canary:
         """Whether this drill writes any: never in a dry-run."""
         return self.drill.apply and bool(self.drill.config.canary.tenant)
 
+    @property
+    def sparse(self) -> bool:
+        """Whether there are more pairs of instance and tenant than canaries."""
+        urls, tenants = {bird.url for bird in self.birds}, {bird.tenant for bird in self.birds}
+        return len({(bird.url, bird.tenant) for bird in self.birds}) < len(urls) * len(tenants)
+
     def announce(self) -> None:
         """Plan the canaries, and say in the events that they are about to be written."""
         if self.wanted:

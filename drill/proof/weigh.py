@@ -34,8 +34,8 @@ def weigh(
     """Return ``evidence`` with its rank, and with the verdict that goes with it.
 
     ``effect``: the instances (URLs) on which the flag's effect was seen to be gone. What was measured and is bad, or
-    could not be measured, stays so; a process that says the flag is on contradicts. A pass needs every instance on one
-    of the first two ranks. ``off`` are the flags that are as after the rollback: who disobeys one vouches for no other.
+    could not be measured, stays so; a process that says the flag is on contradicts. A pass needs every instance on
+    more than a restart. ``off`` are the flags that are as after the rollback: who disobeys one vouches for no other.
     """
     if evidence.verdict is Verdict.FAIL:
         causes = _shadowed(environs(drill, window), flag, ())
@@ -46,7 +46,8 @@ def weigh(
         reason = f"{', '.join(against)} says itself that {flag.key} is not {flag.rolled_back}; {evidence.reason}"
         return evidence.judged(Verdict.FAIL, reason)
     around = environs(drill, window)
-    ranks = _ranks(drill, window, effect, _words(said, around, flag), off)
+    words = _words(around, flag, Rank.STARTED) | _words(said, flag, Rank.PROCESS)
+    ranks = _ranks(drill, window, effect, words, off)
     rank = weakest(list(ranks.values()))
     problems = dict.fromkeys(
         (*remarks, *(one.problem for one in said.values() if one.problem), *_shadowed(around, flag, effect))
@@ -66,10 +67,9 @@ def weigh(
     return replace(evidence, verdict=Verdict.INCONCLUSIVE, reason=reason, detail=detail, proof=str(rank))
 
 
-def _words(said: Mapping[str, spoken.Spoken], around: Mapping[str, Environ], flag: Flag) -> frozenset[str]:
+def _words(told: Mapping[str, spoken.Spoken | Environ], flag: Flag, rank: Rank) -> dict[str, Rank]:
     """Return the instances that say, by word or by their environment, that the flag is rolled back."""
-    by_word = {url for url, one in said.items() if one.rolled_back.get(flag)}
-    return frozenset(by_word | {url for url, one in around.items() if one.rolled_back.get(flag)})
+    return {url: rank for url, one in told.items() if one.rolled_back.get(flag)}
 
 
 def _shadowed(around: Mapping[str, Environ], flag: Flag, effect: Collection[str]) -> list[str]:
@@ -83,14 +83,14 @@ def _shadowed(around: Mapping[str, Environ], flag: Flag, effect: Collection[str]
 
 
 def _ranks(
-    drill: Drill, window: Window, effect: Collection[str], said: Collection[str], off: Collection[Flag]
+    drill: Drill, window: Window, effect: Collection[str], said: Mapping[str, Rank], off: Collection[Flag]
 ) -> dict[str, Rank]:
     """Rank every instance. One that is seen to disobey another flag is not taken at its word for this one."""
     liars = by_url(drill, window, disobeyed(drill, window, off), every=False)
     ranks = {}
     for url in drill.service.instances:
-        word = url in said and url not in liars
-        ranks[url] = Rank.EFFECT if url in effect else Rank.PROCESS if word else Rank.RESTART
+        word = said.get(url, Rank.RESTART) if url not in liars else Rank.RESTART
+        ranks[url] = Rank.EFFECT if url in effect else word
     return ranks
 
 

@@ -13,7 +13,7 @@ from drill.journal.show import last_lines
 from drill.metrics.snapshot import Delta
 from drill.observation import Reading
 from drill.proof.flags import Flag
-from drill.proof.ranks import PASSING
+from drill.proof.ranks import PURGES_ON, Rank
 from drill.proof.spoken import ask
 from drill.verdict import Verdict
 
@@ -22,6 +22,10 @@ STEP = "disable_dual_write"
 WATCH_S = 3.0
 """How long the service's dual-write counters are watched."""
 JOURNAL_LINES = 1000
+_HOW = {
+    str(Rank.STARTED): "only by the environment that a process was started with, which it may read otherwise",
+    str(Rank.RESTART): "by a restart only",
+}
 
 
 class DualWriteNotProvenOff(Refused):
@@ -50,8 +54,8 @@ def _check_journal(drill: Drill) -> None:
     entry, step = looked[-1]
     if step.get("verdict") != Verdict.PASS or entry.get("restored"):
         raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step.get('verdict')}")
-    if step.get("proof") not in PASSING:
-        seen = "by a restart only" if step.get("proof") else "in a way that its journal line does not tell"
+    if step.get("proof") not in PURGES_ON:
+        seen = _HOW.get(str(step.get("proof")), "in a way that its journal line does not tell")
         raise _not_proven(f"drill {entry['drill_id']} has shown {STEP} {seen}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from drill.checks.faiss_kept import loss
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.proof.ranks import PASSING
+from drill.proof.ranks import PURGES_ON, Rank
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.verdict import Outcome, Verdict
@@ -33,18 +33,25 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     if not drill.apply:
         return _rehearse(drill, purge)
     step = drill.record.entries["disable_dual_write"].evidence
-    if step.verdict is not Verdict.PASS or step.proof not in PASSING:
+    if step.verdict is not Verdict.PASS or step.proof not in PURGES_ON:
         drill.record.purge.deferred = True
-        return Outcome.NOT_RUN, Evidence(
-            Verdict.INCONCLUSIVE,
-            "deferred: dual-write is not proven off, disable_dual_write says why; run again",
-        )
+        return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, _unproven(step))
     if lost := loss(drill):
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(
             Verdict.INCONCLUSIVE, f"deferred: the target may hold the last copies of what FAISS lost: {lost}"
         )
     return _perform(drill, purge)
+
+
+def _unproven(step: Evidence) -> str:
+    """Say why step 1 is no ground for deleting anything."""
+    if step.verdict is Verdict.PASS and step.proof == Rank.STARTED:
+        return (
+            "deferred: of dual-write it is only known that a process was started with OFF, not how it reads that; "
+            "set [canary] tenant or [service] flags_path, then run again"
+        )
+    return "deferred: dual-write is not proven off, disable_dual_write says why; run again"
 
 
 def new_purge(drill: Drill) -> "Purge":

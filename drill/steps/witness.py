@@ -75,10 +75,19 @@ class WriteWitness:
         """Return the instances through which documents were written that have not reached the target."""
         if seen.count(Copy.SUSPECT):
             return frozenset()
-        own = {(bird.tenant, bird.id): bird.url for bird in self.canary.birds}
-        by_canary = {own[place] for place in seen.not_written if place in own}
+        if self._open_tenants(seen):
+            return frozenset()
+        own = {(bird.tenant, bird.id): bird for bird in self.canary.birds}
+        each = {(bird.url, bird.tenant) for bird in self.canary.birds}
+        done = {(own[place].url, own[place].tenant) for place in seen.not_written if place in own}
+        by_canary = {url for url, _ in done} - {url for url, _ in each - done}
         by_users = written_to(self.drill, window) if seen.not_written - own.keys() else ()
         return by_url(self.drill, window, by_users, every=True) | by_canary
+
+    def _open_tenants(self, seen: LookUp) -> list[str]:
+        """Return the tenants of which nothing is proven: dual-write may be switched tenant by tenant."""
+        proven = {tenant for tenant, _ in seen.not_written}
+        return [tenant for tenant in self.drill.config.service.tenants if tenant not in proven]
 
     def _through(self, seen: LookUp) -> str:
         """Name the instances whose canary has reached the target."""
@@ -101,6 +110,10 @@ class WriteWitness:
 
     def _remarks(self, stores: Stores, seen: LookUp) -> list[str]:
         told = [*seen.problems, *(bird.problem for bird in self.canary.birds if bird.problem)]
+        if seen.not_written and (unproven := self._open_tenants(seen)):
+            told.append(f"{', '.join(unproven)}: nothing written there is known to have stayed away from the target")
+        if self.canary.sparse and seen.not_written:
+            told.append("the canary was written once for each instance and each tenant, not for each of their pairs")
         if suspect := seen.count(Copy.SUSPECT):
             told.append(f"{suspect} of {len(seen.copies)} documents are on the target, and nothing tells since when")
         others = [tenant for tenant in stores.faiss if stores.both.get(tenant) and not stores.known(tenant).comparable]

@@ -100,3 +100,17 @@ def test_nothing_is_purged_by_a_faiss_that_has_lost_documents(
     assert outcome is (Outcome.NOT_RUN if lost else Outcome.APPLIED)
     assert ("last copies of what FAISS lost: default: 20 documents, 50" in evidence.reason) is lost
     assert drill.record.purge.deferred is lost
+
+
+def test_the_environment_a_process_was_started_with_is_no_ground_for_deleting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service may read the text "OFF" as true: the row passes by it, the purge waits for better."""
+    drill = with_primary(make_drill(tmp_path, env=MIGRATING, apply=True, toml='[target]\nkind = "pgvector"'))
+    drill.purge_mode = "auto"
+    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off", proof="started")
+    monkeypatch.setattr(purge, "new_purge", lambda _drill: Ended(PurgeStatus.PURGED, 5, 5))
+    outcome, evidence = purge.purge_delta(drill, Rollback(drill))
+    assert (outcome, evidence.verdict) == (Outcome.NOT_RUN, Verdict.INCONCLUSIVE)
+    assert "started with OFF, not how it reads that" in evidence.reason
+    assert drill.record.purge.deferred

@@ -20,7 +20,7 @@ TOML = f"""
 [service]
 base_url = "{A}"
 instances = ["{A}", "{B}"]
-tenants = ["a", "b"]
+tenants = ["a"]
 dual_write_lag_s = 0.0
 [target]
 kind = "pgvector"

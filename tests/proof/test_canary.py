@@ -32,6 +32,7 @@ class Service(ScriptedService):
     drops = False
     appends = False
     keeps = False
+    refuses = ""
     status = 200
 
     def __init__(self, stores: Stores) -> None:
@@ -41,6 +42,8 @@ class Service(ScriptedService):
         self.script["POST", "/delete"] = self.delete
 
     def ingest(self, body: dict[str, Any]) -> Answer:
+        if body["tenant"] == self.refuses:
+            return as_json({}, 403)
         for document in body["documents"] if self.status < 300 and not self.drops else ():
             digest = content_hash(document["text"])
             self.stores.faiss[body["tenant"]][document["id"]] = digest
@@ -170,6 +173,29 @@ def test_a_write_that_is_refused_proves_nothing(desk: Desk) -> None:
     evidence = desk.judged(desk.drill(more=DELETES))
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "did not take the canary: HTTP 503" in evidence.reason
+
+
+def test_one_tenant_proves_no_other(desk: Desk) -> None:
+    """The canary is written in one tenant only: dual-write may be on in the other, which is named."""
+    evidence = desk.judged(desk.drill(canary="a", more=DELETES))
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+    assert "b: nothing written there is known to have stayed away from the target" in evidence.reason
+
+
+def test_a_tenant_without_a_known_document_on_both_sides_is_not_proven(desk: Desk) -> None:
+    """Nothing would have been found in it either way."""
+    desk.stores.target["b"] = {}
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "b: nothing written there" in evidence.reason
+
+
+def test_a_canary_refused_in_one_tenant_leaves_the_instance_open(desk: Desk) -> None:
+    """The other instance's canary in that tenant says nothing of this one."""
+    desk.services[0].refuses = "b"
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert f"on {desk.services[0].url.removeprefix('http://')} (" in evidence.reason
 
 
 def test_a_service_that_cannot_delete_leaves_it_and_the_next_drill_takes_it_up(desk: Desk) -> None:

@@ -277,7 +277,10 @@ def test_run_refuses_if_the_last_drill_did_not_prove_it(post: Post, world: World
     assert "drill earlier found disable_dual_write" in refused(post, world)
 
 
-@pytest.mark.parametrize(("proof", "said"), [("restart", "by a restart only"), (None, "journal line does not tell")])
+@pytest.mark.parametrize(
+    ("proof", "said"),
+    [("restart", "by a restart only"), ("started", "may read otherwise"), (None, "journal line does not tell")],
+)
 def test_run_refuses_if_dual_write_was_not_proven_by_effect_or_by_the_process(
     post: Post, world: World, proof: str | None, said: str
 ) -> None:
