@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from drill.checks.faiss_answers import answers_in, judge_answers
+from drill.checks.faiss_texts import judge_texts
 from drill.config import Primary as Settings
 from drill.context import Drill
 from drill.errors import CannotMeasure, DrillError, NoFallback
@@ -133,13 +134,19 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
     old, new = before.facts, now.facts
     if lost := _lost(before, now, gone, may_go(old.distinct, settings)):
         return Verdict.FAIL, lost
+    texts, told = judge_texts(before, now, may_go(len(before.hashes), settings))
+    if texts is Verdict.FAIL:
+        return texts, told
     fallen, doubts = max(old.distinct - new.distinct, 0), _doubts(before, now)
     seen = f"{fallen} documents fewer than at the beginning, {gone} of {len(before.sample)} known ones are gone"
     if (fallen or gone) and not settings.expect_deletes:
         doubts.insert(0, f"{seen}; if users delete documents, say so: [primary] expect_deletes = true")
+    if texts is Verdict.INCONCLUSIVE:
+        doubts.append(told)
     if doubts:
         return Verdict.INCONCLUSIVE, "; ".join(doubts)
-    return Verdict.PASS, f"{seen}, as users delete" if fallen or gone else f"{new.distinct} documents"
+    passed = f"{seen}, as users delete" if fallen or gone else f"{new.distinct} documents"
+    return Verdict.PASS, "; ".join(filter(None, (passed, told)))
 
 
 def _lost(before: Look, now: Look, gone: int, allowed: int) -> str:

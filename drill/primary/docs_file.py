@@ -17,8 +17,14 @@ class DamagedDocuments(Exception):  # noqa: N818 - a finding, named by its calle
 
 def iter_ids(file: BinaryIO, size: int) -> Iterator[str]:
     """Yield the id of each document. Raises DamagedDocuments."""
+    return (identifier for identifier, _ in iter_listed(file, size))
+
+
+def iter_listed(file: BinaryIO, size: int) -> Iterator[tuple[str, str | None]]:
+    """Yield id and text of each document, ``None`` for one without a text. Raises DamagedDocuments."""
     for row, item in enumerate(_items(file, size)):
-        yield _id(item, row)
+        text = item.get("text") if isinstance(item, dict) else None
+        yield _id(item, row), text if isinstance(text, str) else None
 
 
 def iter_documents(file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:

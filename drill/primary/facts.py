@@ -41,3 +41,5 @@ class Look:
     found: frozenset[str] = frozenset()
     vectors: Mapping[str, int] = field(default_factory=dict)
     """Of ids in ``sample`` and ``found`` a hash of their vector, in this process; none if the index changes vectors."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of ids in ``sample`` and ``found`` the content hash, of kinds that hold texts or hashes."""

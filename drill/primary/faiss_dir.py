@@ -16,7 +16,7 @@ from typing import BinaryIO, ClassVar, TypeVar
 
 from drill.content_hash import content_hash
 from drill.errors import DrillError, NoFallback, PrimaryUnreadable
-from drill.primary.docs_file import SMALL_FILE, iter_documents, iter_ids
+from drill.primary.docs_file import SMALL_FILE, iter_documents, iter_ids, iter_listed
 from drill.primary.facts import IndexFacts, Look
 from drill.primary.index_file import IndexFile, read_index_file, read_vector, useless_vectors
 from drill.primary.places import INDEX_NAME, cannot_open, no_directory, no_tenant
@@ -140,8 +140,8 @@ class FaissDir:
         """Return what is there, or why a snapshot that is whole is of no use."""
         with self._open(tenant, NoFallback) as snapshot:
             index = _index(snapshot)
-            listed = self._ids(snapshot.docs, snapshot.docs_size)
-            ids = Survey(listed, wanted, sample, exact=snapshot.docs_size <= SMALL_FILE)
+            exact = snapshot.docs_size <= SMALL_FILE
+            ids = Survey(self._listed(snapshot), wanted, sample, exact=exact, hashed=self._hash)
             check_whole(snapshot, index.vectors, ids.count)
             if not ids.count:
                 return "empty"
@@ -149,7 +149,7 @@ class FaissDir:
                 return useless
             vectors = _hashed(snapshot, index, {**ids.sample, **ids.found})
             facts = _facts(tenant, snapshot, index, ids)
-            return Look(facts, _with(snapshot, index), tuple(ids.sample), frozenset(ids.found), vectors)
+            return Look(facts, _with(snapshot, index), tuple(ids.sample), frozenset(ids.found), vectors, ids.hashes)
 
     def _pairs(self, file: BinaryIO, size: int) -> Iterator[tuple[str, str]]:
         return ((identifier, content_hash(text)) for identifier, text in iter_documents(file, size))
@@ -158,6 +158,13 @@ class FaissDir:
         """Yield every document, its hash only where it is wanted: hashing is most of the time."""
         for identifier, text in iter_documents(snapshot.docs, snapshot.docs_size):
             yield identifier, content_hash(text) if identifier in wanted else ""
+
+    def _listed(self, snapshot: Snapshot) -> Iterator[tuple[str, str | None]]:
+        """Yield id and text of every document, or what ``_hash`` makes its hash of."""
+        return iter_listed(snapshot.docs, snapshot.docs_size)
+
+    def _hash(self, text: str) -> str:
+        return content_hash(text)
 
     def _ids(self, file: BinaryIO, size: int) -> Iterator[str]:
         return iter_ids(file, size)

@@ -28,6 +28,12 @@ class FaissIdmap(FaissDir):
         del wanted
         return self._pairs(snapshot.docs, snapshot.docs_size)
 
+    def _listed(self, snapshot: Any) -> Iterator[tuple[str, str | None]]:
+        yield from self._pairs(snapshot.docs, snapshot.docs_size)
+
+    def _hash(self, text: str) -> str:
+        return text  # the manifest holds hashes
+
     def _ids(self, file: BinaryIO, size: int) -> Iterator[str]:
         return (key for key, _ in self._pairs(file, size))
 

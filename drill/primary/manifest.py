@@ -31,13 +31,12 @@ class Manifest:
     def look(self, tenant: str, wanted: Collection[str] = (), sample: int = 0) -> Look:
         """Like ``check``, with ``sample`` ids at random and those of ``wanted`` that are listed."""
         seen = self._stat(tenant)
-        listed = (key for key, _ in self.inventory(tenant))
-        ids = Survey(listed, wanted, sample, exact=seen.st_size <= SMALL_FILE)
+        ids = Survey(self.inventory(tenant), wanted, sample, exact=seen.st_size <= SMALL_FILE)
         if not ids.count:
             raise PrimaryUnreadable(f"manifest of tenant {tenant!r}: no documents; check [primary] path and the tenant")
         age_s = max(0.0, time.time() - seen.st_mtime)
         facts = IndexFacts(tenant, 0, ids.count, 0, seen.st_size, age_s, "manifest", ids.twice)
-        return Look(facts, _version(seen), tuple(ids.sample), frozenset(ids.found))
+        return Look(facts, _version(seen), tuple(ids.sample), frozenset(ids.found), hashes=ids.hashes)
 
     def version(self, tenant: str) -> str:
         """Return a fingerprint of the file that changes whenever it is written. Raises PrimaryUnreadable."""

@@ -1,14 +1,25 @@
 """Going through all ids once, in memory that does not grow with their number."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heappush, heapreplace
 
 
 class Survey:
     """Counts ids, keeps a random sample of them, and finds those that are wanted."""
 
-    def __init__(self, ids: Iterable[str], wanted: Collection[str] = (), sample: int = 0, *, exact: bool) -> None:
-        """Go through ``ids``; keep ``sample`` of them. ``exact``: count what comes twice, by holding them all."""
+    def __init__(
+        self,
+        documents: Iterable[tuple[str, str | None]],
+        wanted: Collection[str] = (),
+        sample: int = 0,
+        *,
+        exact: bool,
+        hashed: Callable[[str], str] = str,
+    ) -> None:
+        """Go through ``documents``, each its id and its text; keep the ids of ``sample`` of them.
+
+        ``exact``: count what comes twice, by holding all ids. ``hashed`` is called of texts that are kept or wanted.
+        """
         self._wanted = frozenset(wanted)
         self._size = sample
         self._seen: set[str] | None = set() if exact else None
@@ -17,8 +28,12 @@ class Survey:
         self.count = 0
         self.found: dict[str, int] = {}
         """Of the wanted ids those that are there, each with its row; the last one if it comes twice."""
-        for identifier in ids:
+        self.hashes: dict[str, str] = {}
+        """Of sampled and wanted ids the hash of their text; the last one if an id comes twice."""
+        for identifier, text in documents:
             self._see(identifier)
+            if text is not None and (identifier in self._held or identifier in self._wanted):
+                self.hashes[identifier] = hashed(text)
 
     def _see(self, identifier: str) -> None:
         row, self.count = self.count, self.count + 1
@@ -48,6 +63,8 @@ class Survey:
                 return
             _, gone, _ = heapreplace(self._lowest, (mark, identifier, row))
             self._held.remove(gone)
+            if gone not in self._wanted:
+                self.hashes.pop(gone, None)
         elif identifier in self._held:
             return
         else:

@@ -392,3 +392,44 @@ def test_a_sample_is_random_and_whole_where_the_tenant_is_small(tmp_path: Path) 
     assert primary.look("a", ["d7", "nobody"]).found == {"d7"}
     write(tmp_path, "a", ["d1", "d1", "d2", "d1"])
     assert sorted(primary.look("a", sample=3).sample) == ["d1", "d2"]
+
+
+def retold(folder: Path, texts: Iterable[str]) -> None:
+    """Give the documents of tenant a other texts, and leave ids and index as they are."""
+    path = folder / "faiss" / "a" / "docs.json"
+    documents = [{**old, "text": text} for old, text in zip(json.loads(path.read_text()), texts, strict=True)]
+    (path.parent / "new").write_text(json.dumps(documents))
+    (path.parent / "new").replace(path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "verdict"),
+    [
+        (["lorem ipsum"] * 120, Verdict.FAIL),
+        ([f"text of d{(number + 1) % 120}" for number in range(120)], Verdict.FAIL),
+        (["lorem ipsum"] * 3 + [f"text of d{number}" for number in range(3, 120)], Verdict.INCONCLUSIVE),
+        ([f" text  of d{number}\n" for number in range(120)], Verdict.PASS),
+    ],
+)
+def test_texts_replaced_under_the_same_vectors_are_noticed(tmp_path: Path, texts: list[str], verdict: Verdict) -> None:
+    """The same ids, count and vectors do not hide other texts; blanks are no other text."""
+    drill = begun(tmp_path, {"a": names(120)})
+    retold(tmp_path, texts)
+    evidence = judged(drill)
+    assert evidence.verdict is verdict
+    assert ("have another text than at the beginning" in evidence.reason) == (verdict is not Verdict.PASS)
+
+
+def test_a_few_updated_documents_pass_and_are_counted(tmp_path: Path) -> None:
+    """Users update documents: text and vector change together."""
+    drill = begun(tmp_path, {"a": names(120)})
+    path = tmp_path / "faiss" / "a" / "index.faiss"
+    rows = faiss.read_index(str(path)).reconstruct_n(0, 120)
+    rows[:3] += 1.0
+    index = faiss.IndexFlatIP(DIMENSION)
+    index.add(rows)
+    faiss.write_index(index, str(path))
+    retold(tmp_path, ["news"] * 3 + [f"text of d{number}" for number in range(3, 120)])
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.PASS
+    assert "3 of 120 known documents have another text than at the beginning, as users update" in evidence.reason
