@@ -48,9 +48,12 @@ class Comeback:
     _effect: Verdict | None = None
     _effect_from: Reading | None = None
 
-    def wait(self, deadline: float) -> None:
-        """Wait until every instance is back, at most until ``deadline`` (monotonic)."""
-        while not self.look() and time.monotonic() < deadline:
+    def wait(self, deadline: float, restarting: float = 0.0) -> None:
+        """Wait until every instance is back, at most until ``deadline`` (monotonic).
+
+        While one is seen to restart, until ``restarting`` if that is later.
+        """
+        while not self.look() and time.monotonic() < (max(deadline, restarting) if self._restarting else deadline):
             self.drill.tick("waiting for every instance to come back")
             time.sleep(pause_s(time.monotonic() - self.began))
 
@@ -74,6 +77,15 @@ class Comeback:
         names = self.drill.service.instances
         new = self.expects_restart and all(self._state(name) == "new" for name in names)
         return len(self._back) == len(names) and (new or self._obeyed)
+
+    @property
+    def _restarting(self) -> bool:
+        """Whether the old process of some instance is seen to be gone: stopped, or another one starts."""
+        names = self.drill.service.instances
+        states = {name: self._state(name) for name in names}
+        return any(
+            states[name] in {"gone", "new"} or (states[name] == "unknown" and self._last[name].down) for name in names
+        )
 
     @property
     def late(self) -> list[str]:

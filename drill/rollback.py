@@ -36,7 +36,7 @@ SETTLE_S = 3.0
 """How long a restarted instance may take from being healthy to serving its metrics."""
 SETTLE_POLL_S = 0.2
 FAILED_S = 5.0
-"""How long it is looked whether a service takes the flags although its reload command has failed."""
+"""How long a process that still answers is watched for the flags although its reload command has failed."""
 RESTARTS = 3
 """So often a service that restarts again and again is watched from its restart on."""
 REREAD_S = 1.5
@@ -170,7 +170,7 @@ class Rollback:
 
     def _failed(self, back: Comeback, failed: str) -> str:
         """Return a command's failure as the problem, unless every instance takes the flags and is well all the same."""
-        back.wait(time.monotonic() + FAILED_S)
+        back.wait(time.monotonic() + FAILED_S, restarting=self._deadline)
         if back.proven:
             self.note = f"{failed}, though every instance is seen to follow"
             return ""

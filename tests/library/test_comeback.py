@@ -256,6 +256,18 @@ def test_a_command_that_fails_before_a_restart_that_comes_all_the_same_undoes_no
     assert (rollback.progress, evidence.verdict, text_of(drill)) == (Progress.EFFECTIVE, Verdict.PASS, ROLLED_BACK)
 
 
+def test_a_command_that_fails_once_it_has_stopped_the_service_is_given_the_time_of_a_reload(
+    drill: Drill, server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old process is gone, so a new one is on its way."""
+    monkeypatch.setattr(rollback_module, "FAILED_S", 0.0)
+    server.boots_on = "BACKEND="
+    reloaded_by(drill, "sh", "-c", f"echo stopped > {tmp_path / 'taken'}; exit 1")
+    drill.tick = after_ticks(3, take(drill))
+    rollback, evidence = rolled_back(drill)
+    assert (rollback.progress, evidence.verdict, text_of(drill)) == (Progress.EFFECTIVE, Verdict.PASS, ROLLED_BACK)
+
+
 def test_a_command_that_fails_and_restarts_nothing_has_the_env_file_put_back_and_the_service_is_not_called_down(
     drill: Drill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
