@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from drill.errors import CannotMeasure
-from drill.metrics.snapshot import NOTHING, START_TIME, Delta, History, Snapshot, is_another
+from drill.metrics.snapshot import ADDED_UP, NOTHING, Delta, History, Snapshot, is_another
 
 if TYPE_CHECKING:
     from drill.probe import Prober
@@ -161,9 +161,9 @@ def _attributed(probes: Counter[str], names: Iterable[str]) -> Counter[str]:
 
 
 def _from_zero(delta: Delta) -> Delta:
-    """Return the same delta counted from an empty process."""
+    """Return the same delta with all counts from an empty process; gauges stay, they start from nowhere."""
     first = delta.before
-    start = {key: value for key, value in first.samples.items() if key[0] == START_TIME}
+    start = {key: value for key, value in first.samples.items() if not key[0].endswith(ADDED_UP)}
     earlier = {key: [(first.taken, value)] for key, value in first.samples.items()}
     samples = {key: [*earlier.get(key, ()), *found] for key, found in delta.between.samples.items()}
     history = History(samples, delta.between.reborn_at)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from drill.checks.silence import judge_silence, short
 from drill.context import Drill
+from drill.metrics.gauges import changed_gauges
 from drill.metrics.snapshot import Delta
 from drill.observation import Window
 from drill.proof.flags import Flag
@@ -48,12 +49,12 @@ def flag_says_off(labels: Mapping[str, str]) -> bool:
 
 
 def judge_shadow(_drill: Drill, window: Window) -> Evidence:
-    """Judge that every ``retrieval_shadow_*`` counter is flat while requests are served."""
+    """Judge that every ``retrieval_shadow_*`` counter is flat, and no gauge changes, while requests are served."""
     return judge_silence(window, SHADOW, _shadow_reads, what="shadow-read")
 
 
 def _shadow_reads(delta: Delta) -> Mapping[str, float]:
-    return dict(delta.counters("retrieval_shadow_"))
+    return {**dict(delta.counters("retrieval_shadow_")), **dict(changed_gauges(delta, "retrieval_shadow_", SHADOW))}
 
 
 def _other_backends(delta: Delta) -> Mapping[str, float]:

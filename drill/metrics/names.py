@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from drill.metrics.snapshot import Key
+from drill.metrics.snapshot import Key, Labels
 
 METRIC_NAMES = (
     "retrieval_requests_total",
@@ -44,6 +44,11 @@ UNENDING = frozenset(base(name) for name in METRIC_NAMES if name.endswith("_tota
 """What the samples of our counters are called where a service leaves ``_total`` away."""
 
 
+def spelled(labels: Labels) -> Labels:
+    """Return labels in which FAISS is ``faiss``, however the service spells it."""
+    return frozenset((name, "faiss" if (name, text.lower()) == ("backend", "faiss") else text) for name, text in labels)
+
+
 class Names:
     """The metrics of the design by the service's own names, and counters by the ``_total`` that some leave away."""
 
@@ -68,7 +73,11 @@ class Names:
     def samples(self, found: Mapping[Key, float]) -> Mapping[Key, float]:
         """Return samples by the names of the design."""
         called = {name: self.sample(name) for name in {name for name, _ in found}}
-        return {(called[name], labels): value for (name, labels), value in found.items()}
+        summed: dict[Key, float] = {}
+        for (name, labels), value in found.items():
+            key = called[name], spelled(labels)
+            summed[key] = summed.get(key, 0.0) + value
+        return summed
 
     def sample(self, name: str) -> str:
         """Return the design's name of a sample."""

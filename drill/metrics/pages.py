@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import Names, base, implied
+from drill.metrics.names import Names, base, implied, spelled
 from drill.metrics.prometheus import PrometheusClient, Series
 from drill.metrics.scrapes import Scrapes
 from drill.metrics.selection import KEPT, SCRAPED, Selection
@@ -99,7 +99,7 @@ class Pages:
     def _key(self, series: Series) -> Key:
         """Return the series by its name and labels on the service's own page: what Prometheus has added is left out."""
         labels = {label: text for label, text in series.labels.items() if label not in {"__name__", "instance", "job"}}
-        return self.names.sample(series.labels.get("__name__", "")), frozenset(labels.items())
+        return self.names.sample(series.labels.get("__name__", "")), spelled(frozenset(labels.items()))
 
     def _elsewhen(self, label: str, at: float) -> str:
         """Say why a scrape that went well stored nothing of ours, if it is for the service's own timestamps."""

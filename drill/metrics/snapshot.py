@@ -8,6 +8,8 @@ from functools import cached_property
 Labels = frozenset[tuple[str, str]]
 Key = tuple[str, Labels]
 
+ADDED_UP = ("_total", "_count", "_bucket", "_sum")
+"""Ends of the names of samples that begin at zero with the process."""
 START_TIME = "process_start_time_seconds"
 Samples = Sequence[tuple[float, float]]
 """Raw samples of one series, oldest first: (seconds by the source's clock, value)."""
@@ -135,17 +137,24 @@ class Delta:
     def counters(self, prefix: str) -> Iterator[tuple[str, float]]:
         """Yield name and growth of every counter whose name starts with ``prefix``, one per sample name.
 
-        Histograms and summaries count by ``_count``; ``_bucket`` and ``_sum`` say the same again, ``_created`` is a
-        time and gauges do not count (METRICS.md, A1 number 17).
+        Histograms and summaries count by ``_count``, or where that is missing by the last bucket; ``_sum`` says the
+        same again, ``_created`` is a time and gauges do not count.
         """
         names = {*self.after.by_name, *self.between.by_name}
         for name in sorted(name for name in names if name.startswith(prefix)):
             if name.endswith(("_total", "_count")):
                 yield name, sum(value for _, value in self.moved(name))
+            elif name.endswith("_bucket") and f"{name.removesuffix('_bucket')}_count" not in names:
+                yield name, sum(value for labels, value in self.moved(name) if is_last_bucket(labels))
 
     def dead(self) -> bool:
         """Whether not one sample differs: a cached page or a frozen exporter, not a living process."""
         return dict(self.before.samples) == dict(self.after.samples)
+
+
+def is_last_bucket(labels: Mapping[str, str]) -> bool:
+    """Whether these are the labels of the bucket that holds all observations."""
+    return labels.get("le", "").lower().lstrip("+") in {"inf", "infinity"}
 
 
 def counter_delta(base: float, samples: Samples, reborn_at: Sequence[float] = ()) -> float:

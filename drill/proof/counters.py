@@ -45,12 +45,13 @@ def _shadow_reads(snapshot: Snapshot) -> float:
     return sum(
         value
         for (name, _), value in snapshot.samples.items()
-        if name.startswith("retrieval_shadow_") and name.endswith(("_total", "_count"))
+        if name.startswith("retrieval_shadow_") and name.endswith(("_total", "_count", "_bucket"))
     )
 
 
 def _has_sample(snapshot: Snapshot, family: str) -> bool:
-    names = {family, f"{family}_count", f"{family}_total"}
+    """Whether something of this family counts: a gauge may stand still while it is at work."""
+    names = {f"{family.removesuffix('_total')}{end}" for end in ("_count", "_total", "_bucket")}
     return any(name in names for name, _ in snapshot.samples)
 
 
