@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from drill.checks.faiss_answers import answers_in, judge_answers
-from drill.checks.faiss_texts import judge_texts
+from drill.checks.faiss_texts import judge_texts, misfits
 from drill.config import Primary as Settings
 from drill.context import Drill
 from drill.errors import CannotMeasure, DrillError, NoFallback
@@ -38,6 +38,8 @@ class Kept:
     now: int = 0
     asked: int = 0
     gone: int = 0
+    misfits: int = 0
+    """Known documents with another text and the vector they had."""
     detail: dict[str, Scalar] = field(default_factory=dict)
 
 
@@ -66,9 +68,16 @@ def faiss_again(drill: Drill) -> Evidence | None:
 
 
 def loss(drill: Drill) -> str:
-    """Say what FAISS has lost since it was looked at first, beyond what users may have deleted; empty: nothing."""
-    evidence = _judge(drill) if drill.faiss_before else None
-    return evidence.reason if evidence is not None and evidence.verdict is Verdict.FAIL else ""
+    """Say what FAISS has lost since it was looked at first, beyond what users may have deleted; empty: nothing.
+
+    A text that has changed under the vector it had is lost, too: the target's copy of it looks stale.
+    """
+    if drill.primary is None or not drill.faiss_before:
+        return ""
+    found = [_kept(drill, drill.primary, tenant, None) for tenant in drill.config.service.tenants]
+    evidence = _together(found, drill.config.primary)
+    damaged = [one.text for one in found if one.misfits]
+    return evidence.reason if evidence.verdict is Verdict.FAIL else _spelled_out(damaged)
 
 
 def _judge(drill: Drill, window: Window | None = None) -> Evidence:
@@ -127,7 +136,9 @@ def compared(tenant: str, before: Look, now: Look, settings: Settings) -> Kept:
         f"{tenant}: age s": round(new.age_s, 1),
         f"{tenant}: snapshot": "replaced" if now.version != before.version else "the same",
     }
-    return Kept(verdict, f"{tenant}: {text}", tenant, old.distinct, new.distinct, asked, gone, detail)
+    return Kept(
+        verdict, f"{tenant}: {text}", tenant, old.distinct, new.distinct, asked, gone, misfits(before, now), detail
+    )
 
 
 def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Verdict, str]:

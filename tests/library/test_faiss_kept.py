@@ -433,3 +433,13 @@ def test_a_few_updated_documents_pass_and_are_counted(tmp_path: Path) -> None:
     evidence = judged(drill)
     assert evidence.verdict is Verdict.PASS
     assert "3 of 120 known documents have another text than at the beginning, as users update" in evidence.reason
+
+
+@pytest.mark.parametrize("damaged", [0, 5])
+def test_texts_damaged_at_the_reload_hold_the_purge_back(tmp_path: Path, damaged: int) -> None:
+    """The target's good copies of them look stale; new blanks alone hold nothing back."""
+    drill = begun(tmp_path, {"a": names(120)})
+    retold(tmp_path, [f"tÃ©xt of d{n}" if n < damaged else f"text  of d{n}" for n in range(120)])
+    lost = faiss_kept.loss(drill)
+    assert ("5 of them with the same vector" in lost) == bool(damaged)
+    assert bool(lost) == bool(damaged)
