@@ -70,7 +70,28 @@ def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> Loo
             copies |= found[0]
             controls += found[1]
             problems += filter(None, found[2:])
+    copies |= _by_text(drill, copies, fresh)
     return LookUp(copies, controls, tuple(dict.fromkeys(problems)))
+
+
+def _by_text(drill: Drill, copies: Mapping[Place, Copy], fresh: Mapping[str, Inventory]) -> dict[Place, Copy]:
+    """Look at the texts of copies whose hash has stayed: an update may set the text and leave the hash column."""
+    kept: dict[str, list[str]] = {}
+    for tenant, name in (place for place, copy in copies.items() if copy is Copy.UNTOUCHED):
+        kept.setdefault(tenant, []).append(name)
+    judged = {(tenant, name): Copy.SILENT for tenant, names in kept.items() for name in names}
+    if not kept:
+        return judged
+    try:
+        with closing(drill.open_target_by_text()) as target:
+            for tenant, names in kept.items():
+                for name, digest in target.present(tenant, names):
+                    if digest:
+                        same = digest == fresh[tenant][name]
+                        judged[tenant, name] = Copy.REACHED if same else Copy.UNTOUCHED
+    except CannotMeasure:
+        pass  # no text can be read: a hash that stayed tells nothing
+    return judged
 
 
 def _chunks(fresh: Mapping[str, Inventory]) -> Iterator[tuple[str, Inventory]]:

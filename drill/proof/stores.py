@@ -52,7 +52,7 @@ def remember(drill: Drill) -> Stores:
     """
     if not drill.config.target.kind:
         return Stores(problem="[primary] path and [target] are needed to look documents up")
-    listed = bounded(lambda: _listed(drill), LIST_S)
+    listed = bounded(lambda: list_target(drill), LIST_S)
     listed = {} if isinstance(listed, str) else listed
     if drill.primary is None:
         some = {tenant: dict(islice(items.items(), CONTROLS)) for tenant, items in listed.items()}
@@ -84,8 +84,8 @@ def bounded(work: Callable[[], Found], seconds: float) -> Found | str:
     return found[0] if found else f"the target: no answer in time, {seconds:g} s"
 
 
-def _listed(drill: Drill) -> dict[str, Inventory]:
-    """List each tenant of the target that is small enough, in time."""
+def list_target(drill: Drill) -> dict[str, Inventory]:
+    """List each tenant of the target that is small enough, in time. Raises CannotMeasure."""
     deadline = time.monotonic() + LIST_S
     with closing(drill.open_target()) as target:
         target.flush()

@@ -16,6 +16,7 @@ from drill.proof.copies import Copy
 from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, look_up
 from drill.proof.stores import Stores
+from drill.proof.strangers import Strangers, strangers
 from drill.proof.weigh import by_url, weigh
 from drill.proof.writes import written_to
 from drill.proof.written import Written
@@ -65,11 +66,21 @@ class WriteWitness:
             reason = f"{reached} of {len(seen.copies)} documents written since the reload are on the target"
             reason += f": dual-write is still on{self._through(seen)}"
             return replace(told, verdict=Verdict.FAIL, value=reached, threshold=0, reason=reason)
+        others = strangers(self.drill, stores, fresh, self.canary.birds)
+        if others.of_canary:
+            reason = f"the canary has come to the target under another id ({others.words}): dual-write is still on"
+            return replace(told, verdict=Verdict.FAIL, value=len(others.of_canary), threshold=0, reason=reason)
         if seen.not_written and evidence.verdict is Verdict.PASS:
             told = replace(told, reason=f"{self._said(seen)}; {evidence.reason}")
-        remarks = [stores.problem, problem, *self._remarks(stores, seen)]
+        remarks = [stores.problem, problem, others.problem, *self._remarks(stores, seen)]
         effect = self._instances(seen, window)
-        return weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, [text for text in remarks if text], self.off)
+        if others.names:
+            effect = frozenset()
+        remarks = [text for text in remarks if text]
+        weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
+        if not others.names or weighed.verdict is not Verdict.PASS:
+            return replace(weighed, reason=f"{weighed.reason}{_came(others)}")
+        return weighed.judged(Verdict.INCONCLUSIVE, f"{weighed.reason}{_came(others)}")
 
     def _instances(self, seen: LookUp, window: Window) -> frozenset[str]:
         """Return the instances through which documents were written that have not reached the target."""
@@ -140,6 +151,12 @@ class WriteWitness:
             self.drill.tick(f"waiting {lag_s:g} s for documents that must not reach the target")
             time.sleep(min(POLL_S, left_s))
         return look_up(self.drill, stores, fresh)
+
+
+def _came(others: Strangers) -> str:
+    """Name what has come to the target and is not in FAISS: somebody still writes there."""
+    count = len(others.names)
+    return f"; {count} documents that FAISS has not came to the target since: {others.words}" if count else ""
 
 
 def _facts(fresh: Mapping[str, Inventory], seen: LookUp) -> dict[str, Scalar]:

@@ -67,6 +67,7 @@ def attach(drill: Drill, stores: Stores) -> Drill:
     """Give a drill these stores as its FAISS side and its target."""
     drill.__dict__["primary"] = cast("Primary", stores)
     drill.open_target = lambda: cast("Any", stores)  # type: ignore[method-assign]
+    drill.open_target_by_text = lambda: cast("Any", getattr(stores, "by_text", stores))  # type: ignore[method-assign]
     return drill
 
 

@@ -33,6 +33,7 @@ class Service(ScriptedService):
     appends = False
     keeps = False
     refuses = ""
+    chunk = ""
     status = 200
 
     def __init__(self, stores: Stores) -> None:
@@ -48,7 +49,7 @@ class Service(ScriptedService):
             digest = content_hash(document["text"])
             self.stores.faiss[body["tenant"]][document["id"]] = digest
             if self.dual_write:
-                self.stores.target[body["tenant"]][document["id"]] = digest
+                self.stores.target[body["tenant"]][document["id"] + self.chunk] = digest
         return as_json({}, self.status)
 
     def delete(self, body: dict[str, Any]) -> Answer:
@@ -173,6 +174,14 @@ def test_a_write_that_is_refused_proves_nothing(desk: Desk) -> None:
     evidence = desk.judged(desk.drill(more=DELETES))
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "did not take the canary: HTTP 503" in evidence.reason
+
+
+def test_a_canary_that_arrives_under_another_id_is_found(desk: Desk) -> None:
+    """It is counter-evidence, not an orphan for the purge."""
+    desk.services[1].dual_write, desk.services[1].chunk = True, "#0"
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert evidence.verdict is Verdict.FAIL
+    assert "the canary has come to the target under another id (a/rollback-drill-canary-2#0" in evidence.reason
 
 
 def test_one_tenant_proves_no_other(desk: Desk) -> None:

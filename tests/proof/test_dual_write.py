@@ -98,6 +98,25 @@ def test_a_target_too_large_to_be_listed_is_judged_by_what_can_be_told(
     assert "nothing tells since when" in doubtful.reason
 
 
+@pytest.mark.parametrize(
+    ("text", "verdict"), [("edited", Verdict.FAIL), ("h1", Verdict.PASS), ("", Verdict.INCONCLUSIVE)]
+)
+def test_a_hash_column_that_stayed_counts_only_with_its_text(tmp_path: Path, text: str, verdict: Verdict) -> None:
+    """An upsert may set the text and leave the hash: the text decides, and without one nothing is told."""
+    stores = Stores()
+    stores.by_text = Stores(target={"a": {"d1": text}})  # type: ignore[attr-defined]
+    assert judged(drill_on(tmp_path, stores), stores, a={"d1": "edited"}).verdict is verdict
+
+
+def test_what_comes_to_the_target_under_ids_of_its_own_is_named(tmp_path: Path) -> None:
+    """A writer that stores chunks under other ids: the look-up of FAISS ids alone would call it off."""
+    stores = Stores()
+    stores.on_write = lambda: stores.target["a"].update({"n1#0": "x"})  # type: ignore[attr-defined]
+    evidence = judged(drill_on(tmp_path, stores), stores, a=NEW)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "1 documents that FAISS has not came to the target since: a/n1#0" in evidence.reason
+
+
 def test_a_slow_dual_write_is_waited_for(tmp_path: Path) -> None:
     """A document that is not there yet is looked up again when a dual-write would have arrived."""
 
