@@ -17,6 +17,7 @@ from drill.context import Drill
 from drill.envfile import FLAGS, EnvWriteFailed
 from drill.errors import Refused
 from drill.observation import Reading
+from drill.service import pause_s
 from drill.signals import held_back
 from drill.trace import MarkKind
 from drill.unfinished import RELOAD
@@ -154,8 +155,21 @@ class Rollback:
             failed = service.run_reload(drill.env_file.path, self._deadline, drill.tick)
             back = self._comeback()
             self.problem = self._failed(back, failed) if failed else self._awaited(back)
+            if not self.problem:
+                self._await_searches()
         self.reload_s = time.monotonic() - began
         drill.events.done(RELOAD, ok=not self.problem)
+
+    def _await_searches(self) -> None:
+        """Wait until each instance's last search is answered: one that is well may warm up."""
+        drill, began = self._drill, time.monotonic()
+        while time.monotonic() < self._deadline:
+            last = {one.instance: one.ok or one.apart is not None for one in drill.prober.results(began)}
+            names = drill.service.instances
+            if all(last.get(name, bool(drill.limiter.limited(instance=name))) for name in names):
+                return
+            drill.tick("waiting for searches to be answered")
+            time.sleep(pause_s(time.monotonic() - began))
 
     def _comeback(self) -> Comeback:
         drill = self._drill

@@ -115,6 +115,28 @@ def test_a_health_that_was_good_and_is_bad_after_the_restart_is_what_the_change_
     assert text_of(drill) == MIGRATING
 
 
+def test_a_service_that_is_well_and_warms_up_is_judged_once_it_answers_searches(
+    drill: Drill, server: Restarting
+) -> None:
+    """The wait is part of the reload, and the windows begin after it."""
+    warming, waits = [True], []
+    search = server.search
+    server.script["POST", "/internal/retrieval/search"] = lambda body: (
+        as_json({}, 503) if server.current() and server.starts > 1 and warming[0] else search(body)
+    )
+
+    def tick(text: str) -> None:
+        waits.append("searches" in text)
+        warming[0] = sum(waits) < 3
+
+    drill.tick = tick
+    rollback = Rollback(drill)
+    rollback.write()
+    rollback.look()
+    assert force_faiss(drill, rollback)[1].verdict is Verdict.PASS
+    assert sum(waits) >= 3
+
+
 def test_a_health_that_comes_and_goes_undoes_no_rollback(drill: Drill, server: Restarting) -> None:
     answers = iter([200] + [503, 503, 200, 503, 503] * 1000)
     server.script["GET", "/health"] = lambda _body: as_json({}, next(answers))
