@@ -1,5 +1,6 @@
 """What the traffic shows of each flag, per instance: the proof of steps 1, 3 and 4."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
@@ -19,7 +20,9 @@ SHADOW = (
     "retrieval_shadow_latency_seconds",
     "retrieval_shadow_dropped_total",
 )
-OFF_REASONS = {"off", "disabled", "flag", "flag_off", "flag_disabled", "dual_write_off", "dual_write_disabled"}
+OFF_REASONS = re.compile(
+    r"flag|((feature|flag|feature_flag|ff|toggle|config|dual_?write|writes?)_)*(off|disabled|not_enabled)"
+)
 """Values of ``reason`` which say that a dual-write was skipped because the flag is off ("backoff" does not)."""
 
 
@@ -45,7 +48,7 @@ def _dual_writes(drill: Drill, window: Window, delta: Delta) -> Mapping[str, flo
 
 def flag_says_off(labels: Mapping[str, str]) -> bool:
     """Whether a dual-write was skipped because the flag is off."""
-    return labels.get("reason", "").lower().replace("-", "_") in OFF_REASONS
+    return bool(OFF_REASONS.fullmatch(re.sub(r"[-. ]", "_", labels.get("reason", "").lower())))
 
 
 def judge_shadow(_drill: Drill, window: Window) -> Evidence:

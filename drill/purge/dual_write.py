@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from drill.checks.flags import DUAL_WRITE, OFF_REASONS
+from drill.checks.flags import DUAL_WRITE, flag_says_off
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import Refused
@@ -101,7 +101,7 @@ def _moved(delta: Delta) -> list[str]:
 def _off(name: str, labels: Mapping[str, str]) -> bool:
     """Whether the counter says that a write was skipped because the flag is off: that is the very proof."""
     reason = labels.get("reason", "").lower().replace("-", "_")
-    return name == "retrieval_dual_write_skipped_total" and reason in OFF_REASONS
+    return name == "retrieval_dual_write_skipped_total" and flag_says_off({"reason": reason})
 
 
 def _not_proven(seen: str) -> DualWriteNotProvenOff:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from drill.checks.flags import OFF_REASONS
+from drill.checks.flags import flag_says_off
 from drill.metrics.snapshot import Key
 from drill.report.plots import Legend, Plot
 from drill.report.plots.svg import BAD, GOOD, INSTANCES, MARKERS, SIGNS, SOFT, Canvas
@@ -36,7 +36,7 @@ class Counter:
 
 
 def _off(labels: Mapping[str, str]) -> bool:
-    return labels.get("reason", "").lower().replace("-", "_") in OFF_REASONS
+    return flag_says_off(labels)
 
 
 COUNTERS = (
