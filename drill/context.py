@@ -125,7 +125,8 @@ class Drill:
         if self.held_plan is not None:
             changes = {change.key: change.after for change in self.plan.changes}
             ttl_s = self.config.window.plan_ttl_s
-            hold(self.held_plan, self.plan.old_bytes, changes, self.config.service.urls, ttl_s, self.clock.now())
+            mine, now = self.record.env_id, self.clock.now()
+            hold(self.held_plan, mine, self.plan.old_bytes, changes, self.config.service.urls, ttl_s, now)
 
     def secret(self, name: str) -> str:
         """Return the value of the variable ``name``: of the process environment, else of the env file."""
@@ -416,6 +417,11 @@ class Drill:
         """Return how much of a time the drill could not use: it stood still itself, or the service limited it."""
         return self.heartbeat.lost_s(since, until) + self.limiter.waited_s(since)
 
+    @property
+    def target_values(self) -> dict[str, str | None]:
+        """What the ``*_env`` keys of ``[target]`` name: the process environment over the service's env file."""
+        return {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
+
     def open_target(self) -> "Target":
         """Connect to the target. Raises `CannotMeasure` if none is configured or it does not answer."""
         return self._open_target(by_text=False)
@@ -431,9 +437,9 @@ class Drill:
         if not target.kind:
             otherwise = "no target is configured: set [target] kind and its connection to compare and purge"
             raise CannotMeasure(self.config.missing("[target] kind", otherwise))
-        values = {**self.env_values, **{name: value for name, value in os.environ.items() if value}}
         try:
-            return open_target(hashed_here(target) if by_text else target, values, self.config.service.tenants)
+            settings = hashed_here(target) if by_text else target
+            return open_target(settings, self.target_values, self.config.service.tenants)
         except CannotMeasure as problem:
             name = target.address_env
             where = f"; its address is the value of {name}" if name and name not in str(problem) else ""

@@ -65,6 +65,7 @@ class EventLog:
             drill_id=record.drill_id,
             operator=record.operator,
             env_file=record.env_file,
+            env_id=record.env_id,
             apply=record.apply,
             notes=record.notes,
             started=utc_text(record.started),

@@ -135,6 +135,7 @@ def keep_plan(started: Launch) -> tuple[Path, ...]:
         drill.config.service.urls,
         delta if len(delta) == len(known) else None,
         apply=record.apply,
+        env_id=record.env_id,
     )
     try:
         path = save_plan(started.options.artifacts_dir, plan)

@@ -12,6 +12,7 @@ from drill.config_load import find_config, load_config
 from drill.context import Drill
 from drill.envfile import EnvFile
 from drill.envfile.read import read_own_values
+from drill.environment import environment_id
 from drill.errors import Refused, UsageError
 from drill.events import EventLog, events_path
 from drill.journal.log import journal_path
@@ -142,6 +143,7 @@ def new_record(options: Options) -> DrillRecord:
         apply=options.apply,
         notes=options.notes,
         started=now,
+        env_id=environment_id(options.env_file),
     )
 
 

@@ -34,11 +34,14 @@ class Plan:
     created: str
     apply: bool
     env_file: str
+    """Only shown."""
     salt: str
     env_digest: str
     changes: Mapping[str, str]
     instances: Sequence[str]
     delta: Mapping[str, int] | None
+    env_id: str = ""
+    """Which environment it was made for; the plans of earlier releases do not say, and are not carried out."""
 
 
 def make_plan(
@@ -50,11 +53,12 @@ def make_plan(
     delta: Mapping[str, int] | None,
     *,
     apply: bool,
+    env_id: str,
 ) -> Plan:
     """Return the plan of a drill that looks at the env file ``env`` now."""
     salt = secrets.token_hex(16)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Plan(plan_id, created, apply, env_file, salt, _digest(salt, env), changes, list(instances), delta)
+    return Plan(plan_id, created, apply, env_file, salt, _digest(salt, env), changes, list(instances), delta, env_id)
 
 
 def save_plan(artifacts_dir: Path, plan: Plan) -> Path:
@@ -84,7 +88,7 @@ def load_plan(artifacts_dir: Path, plan_id: str) -> Plan:
 
 def _is_whole(plan: Plan) -> bool:
     """Whether every part is of its kind: a plan is a file that anybody may have edited. Raises `ValueError` or so."""
-    texts = [plan.id, plan.env_file, plan.env_digest.encode("ascii").decode(), *plan.instances]
+    texts = [plan.id, plan.env_file, plan.env_id, plan.env_digest.encode("ascii").decode(), *plan.instances]
     texts += [*plan.changes, *plan.changes.values()]
     for documents in [] if plan.delta is None else plan.delta.values():
         count(documents)
@@ -96,6 +100,7 @@ def _is_whole(plan: Plan) -> bool:
 
 def hold(
     plan: Plan,
+    env_id: str,
     env: bytes,
     changes: Mapping[str, str],
     instances: Sequence[str],
@@ -109,6 +114,11 @@ def hold(
     age_s = ((now or datetime.now(UTC)) - moment(plan.created)).total_seconds()
     if not 0 <= age_s <= ttl_s:
         raise Refused(f"plan {plan.id} is {age_s:.0f} s old, [window] plan_ttl_s is {ttl_s:.0f}; make a new dry-run")
+    if not env_id or plan.env_id != env_id:
+        raise Refused(
+            f"plan {plan.id} was made for {plan.env_file} (environment {plan.env_id or 'not noted'}), this is "
+            f"environment {env_id or 'unknown'}; make a new dry-run here"
+        )
     if not hmac.compare_digest(plan.env_digest, _digest(plan.salt, env)) or dict(plan.changes) != dict(changes):
         raise Refused(f"the env file is not the one that plan {plan.id} was made of; make a new dry-run")
     if sorted(plan.instances) != sorted(instances):

@@ -176,6 +176,8 @@ class DrillRecord:
     apply: bool
     notes: str
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    env_id: str = ""
+    """Which environment it is, whatever its name (`drill.environment`); empty: unknown, so equal to none."""
     duration_s: float = 0.0
     changes: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=lambda: {name: Entry(name) for name in RUNBOOK_ORDER})

@@ -88,6 +88,11 @@ class UnfinishedDrill:
     events: tuple[Event, ...]
 
     @property
+    def env_id(self) -> str:
+        """Which environment it was for; empty if its events do not say."""
+        return self.events[0].text("env_id") if self.events else ""
+
+    @property
     def flags_may_be_written(self) -> bool:
         """Whether a replace of the env file was begun: after the intent, nobody knows but the file itself."""
         return any(event.kind in {INTENT, DONE} and event.text("action") == ENV_REPLACE for event in self.events)

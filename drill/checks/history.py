@@ -14,14 +14,19 @@ LONGEST_MS = 3_600_000.0
 """A latency above an hour was never measured: its line is passed over."""
 
 
-def last_success(journal: Path, env_file: str) -> dict[str, float]:
-    """Return P50 and P95 in milliseconds of the last successful ``--apply`` drill of ``env_file``, if any."""
+def last_success(journal: Path, env_id: str) -> dict[str, float]:
+    """Return P50 and P95 in milliseconds of the last successful ``--apply`` drill of ``env_id``, if any.
+
+    A line that does not say which environment it is of, as those of earlier releases, is of none.
+    """
+    if not env_id:
+        return {}
     for line in reversed(_tail(journal)):
         entry = entry_of(line)
-        if entry is None or (entry.get("result"), entry.get("apply"), entry["env_file"]) != (
+        if entry is None or (entry.get("result"), entry.get("apply"), entry.get("env_id")) != (
             Result.SUCCESS,
             True,
-            env_file,
+            env_id,
         ):
             continue
         try:

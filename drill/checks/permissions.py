@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drill.envfile.backup import backup_path
+from drill.mounts import is_mount_point
 
 MIB = 1 << 20
 FREE_BYTES = {"env file": MIB, "artifacts": 64 * MIB, "reports": 8 * MIB}
@@ -64,7 +65,7 @@ def _replace(env_file: Path) -> Iterator[str]:
             yield f"{path.name} is {names}: it cannot be replaced; take that off with chattr"
     if _attributes(directory):
         yield f"the directory of {env_file.name} is {_attributes(directory)}; take that off with chattr"
-    if _is_mount_point(env_file) and not _may(env_file, os.W_OK):
+    if is_mount_point(env_file) and not _may(env_file, os.W_OK):
         yield f"{env_file.name} is a mount point, so it is written in place, which this user may not"
 
 
@@ -159,20 +160,3 @@ def _attributes(path: Path) -> str:
     flags = int.from_bytes(buffer[:4], sys.byteorder)
     names = [name for bit, name in ((_IMMUTABLE, "immutable"), (_APPEND_ONLY, "append-only")) if flags & bit]
     return " and ".join(names)
-
-
-def _is_mount_point(path: Path) -> bool:
-    """Whether ``path`` itself is mounted, as a container's single file is (proc_pid_mountinfo(5), field 5)."""
-    wanted = str(path.absolute())
-    try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return False
-    points = (line.split(" ", 5)[4] for line in lines if line.count(" ") > 5)
-    return any(_unescaped(point) == wanted for point in points)
-
-
-def _unescaped(point: str) -> str:
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        point = point.replace(code, char)
-    return point

@@ -204,7 +204,7 @@ def _as_last_time(
     drill: Drill, name: str, late: list[float], q: float, ratio: float, noise: float, detail: dict[str, Scalar]
 ) -> tuple[Verdict, str]:
     """Judge against the last successful drill of this env; the first drill has nothing to be compared with."""
-    last = last_success(drill.journal, drill.record.env_file).get(name)
+    last = last_success(drill.journal, drill.record.env_id).get(name)
     if last is None:
         return Verdict.PASS, ""
     detail[f"{name} ms in the last successful drill"] = last

@@ -207,7 +207,8 @@ def _let_a_restart_end(drill: Drill) -> None:
 
     Where instances are restarted one by one, all of them are healthy for a moment in between.
     """
-    if not drill.apply or not any(killed.restarting for killed in find_unfinished(drill.journal.parent)):
+    killed = find_unfinished(drill.journal.parent) if drill.apply else []
+    if not any(one.restarting and one.env_id == drill.record.env_id for one in killed):
         return
     healthy_since = time.monotonic()
     deadline = healthy_since + RESTART_S

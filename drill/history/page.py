@@ -32,6 +32,9 @@ MAX_NOTES = 60
 _CLASSES = {str(result): str(result)[0] for result in Result} | {str(Result.INCONCLUSIVE): "n"}
 """Classes of rows, by result; a word that this version does not know has none of them."""
 
+Keys = dict[tuple[str, str], str]
+"""What each environment is called in the page's classes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Env:
@@ -47,6 +50,7 @@ class _Env:
     newest_at: str
     state: str
     stale: bool
+    superseded: bool
     plot: str
 
 
@@ -55,7 +59,7 @@ def render_history(history: History, reports: Collection[str], max_age_days: flo
 
     All texts of the journal are escaped; the page loads nothing and its policy lets no script but its own run.
     """
-    keys = {env.name: f"e{number}" for number, env in enumerate(history.envs[:MAX_ENVS])}
+    keys = {env.key: f"e{number}" for number, env in enumerate(history.envs[:MAX_ENVS])}
     stale = history.stale(max_age_days, now)
     script = _source("history.js")
     text: str = _template().render(
@@ -88,11 +92,11 @@ def age_in_words(days: float) -> str:
     return "today" if whole == 0 else f"{whole} day{'s' * (whole > 1)} ago"
 
 
-def _env(env: EnvHistory, history: History, keys: dict[str, str], max_age_days: float, now: datetime) -> _Env:
-    days = env.age_days(now)
-    key = keys[env.name]
+def _env(env: EnvHistory, history: History, keys: Keys, max_age_days: float, now: datetime) -> _Env:
+    late = not env.superseded and env.age_days(now) > max_age_days
+    key = keys[env.key]
     number = int(key[1:])
-    mine = [drill for drill in history.drills if drill.env_file == env.name] if number < MAX_TRENDS else []
+    mine = [drill for drill in history.drills if drill.key == env.key] if number < MAX_TRENDS else []
     return _Env(
         name=env.name,
         key=key,
@@ -102,8 +106,9 @@ def _env(env: EnvHistory, history: History, keys: dict[str, str], max_age_days: 
         performed=_moment(env.performed, now),
         performed_at=_epoch(env.performed),
         newest_at=_epoch(env.succeeded),
-        state="too long ago" if days > max_age_days else "recent enough",
-        stale=days > max_age_days,
+        state="known better since" if env.superseded else "too long ago" if late else "recent enough",
+        stale=late,
+        superseded=env.superseded,
         plot=trend(env.name, mine, number) if mine else "",
     )
 
@@ -130,7 +135,7 @@ def _chain(history: History) -> str:
     return f"is broken at {chain.broken_total} line{'s' * (chain.broken_total > 1)} ({lines})"
 
 
-def _rows(drills: list[Past], reports: frozenset[str], keys: dict[str, str]) -> Iterator[str]:
+def _rows(drills: list[Past], reports: frozenset[str], keys: Keys) -> Iterator[str]:
     """Yield a table row per drill; HTML lets the end tags be left out, which is a fifth of the page."""
     for drill in drills:
         when = f"{drill.at:%Y-%m-%d %H:%M:%S}"
@@ -138,7 +143,7 @@ def _rows(drills: list[Past], reports: frozenset[str], keys: dict[str, str]) -> 
         link = f'<a href="{quote(report)}">{when}</a>' if report in reports else when
         kind, mode = _CLASSES.get(drill.result, "u"), "apply" if drill.apply else "dry-run"
         yield (
-            f'<tr class="{kind} {mode[0]} {keys.get(drill.env_file, "")}"><th scope=row>{link}'
+            f'<tr class="{kind} {mode[0]} {keys.get(drill.key, "")}"><th scope=row>{link}'
             f"<td><b>{_escape(drill.result)}</b><td>{mode}<td>{_escape(drill.env_file)}<td>{_escape(drill.operator)}"
             f"<td>{_seconds(drill.duration_s)}<td>{_seconds(drill.time_to_safety_s)}<td>{_seconds(drill.downtime_s)}"
             f"<td>{'' if drill.p95_ms is None else f'{drill.p95_ms:.0f} ms'}<td>{_escape(_cut(drill.notes))}"

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from drill.verdict import Result
 
 MAX_DRILLS = 10_000
 """How many of the last drills are kept one by one; older ones are counted, and count for their env file."""
+SHOWN_DIGITS = 6
+"""Digits of an identity that tell environments of one name apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Past:
     at: datetime
     """When it started, UTC."""
     env_file: str
+    env_id: str
+    """Which environment; a line of an earlier release has none, and goes by its shown name."""
     operator: str
     apply: bool
     result: str
@@ -36,6 +40,11 @@ class Past:
     p95_limit_ms: float | None
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What drills of one environment have in common: its identity, without one its name."""
+        return (self.env_id, "" if self.env_id else self.env_file)
+
+    @property
     def succeeded(self) -> bool:
         """Whether everything that was required was measured and good."""
         return self.result == Result.SUCCESS
@@ -43,10 +52,14 @@ class Past:
 
 @dataclass(slots=True)
 class EnvHistory:
-    """What all drills of one env file, as the journal names it, come to."""
+    """What all drills of one environment come to."""
 
-    name: str
+    key: tuple[str, str]
+    name: str = ""
+    """As its last drill has shown it, with the beginning of its identity if another one shows the same."""
     drills: int = 0
+    superseded: bool = False
+    """Whether these are drills of earlier releases, and environments of that name have been drilled since."""
     last: datetime | None = None
     rehearsed: datetime | None = None
     """Start of the last successful dry-run."""
@@ -65,6 +78,7 @@ class EnvHistory:
     def take(self, drill: Past) -> None:
         """Count a drill in."""
         self.drills += 1
+        self.name = drill.env_file
         self.last = max(self.last or drill.at, drill.at)
         if drill.succeeded and drill.apply:
             self.performed = max(self.performed or drill.at, drill.at)
@@ -86,15 +100,18 @@ class History:
     """By env file, the one that was drilled last first."""
 
     def stale(self, max_age_days: float, now: datetime) -> list[EnvHistory]:
-        """Return the env files whose last successful drill is more than ``max_age_days`` ago, or never was."""
-        return [env for env in self.envs if env.age_days(now) > max_age_days]
+        """Return the environments whose last successful drill is more than ``max_age_days`` ago, or never was.
+
+        The drills of earlier releases, which go by a name only, are not overdue once one of that name is known better.
+        """
+        return [env for env in self.envs if not env.superseded and env.age_days(now) > max_age_days]
 
 
 def read_history(journal: Path) -> History:
     """Read the journal in bounded memory. Raises ``OSError`` if it cannot be read."""
     history = History(verify(journal))
     kept: deque[Past] = deque(maxlen=MAX_DRILLS)
-    envs: dict[str, EnvHistory] = {}
+    envs: dict[tuple[str, str], EnvHistory] = {}
     with opened(journal) as file:
         for line in lines(file):
             drill = parse(line)
@@ -103,10 +120,23 @@ def read_history(journal: Path) -> History:
                 continue
             kept.append(drill)
             history.total += 1
-            envs.setdefault(drill.env_file, EnvHistory(drill.env_file)).take(drill)
+            envs.setdefault(drill.key, EnvHistory(drill.key)).take(drill)
     history.drills = sorted(kept, key=lambda drill: drill.at, reverse=True)
+    _tell_apart(envs.values())
     history.envs = sorted(envs.values(), key=lambda env: env.last or datetime.min.replace(tzinfo=UTC), reverse=True)
     return history
+
+
+def _tell_apart(envs: Iterable[EnvHistory]) -> None:
+    """Add to a name that several environments have what tells them apart."""
+    named: dict[str, list[EnvHistory]] = {}
+    for env in envs:
+        named.setdefault(env.name, []).append(env)
+    for same in named.values():
+        for env in same if len(same) > 1 else ():
+            known, _ = env.key
+            env.superseded = not known
+            env.name += f" ({known[:SHOWN_DIGITS] or 'environment not noted'})"
 
 
 def parse(line: bytes) -> Past | None:
@@ -122,6 +152,7 @@ def parse(line: bytes) -> Past | None:
     return Past(
         at=at,
         env_file=entry["env_file"],
+        env_id=_text(entry.get("env_id")),
         operator=_text(entry.get("operator")),
         apply=entry.get("apply") is True,
         result=_text(entry.get("result")),

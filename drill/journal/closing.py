@@ -70,6 +70,7 @@ def record_of(drill: UnfinishedDrill) -> DrillRecord:
     record = DrillRecord(
         drill_id=drill.drill_id,
         env_file=start.text("env_file"),
+        env_id=start.text("env_id"),
         operator=start.text("operator"),
         apply=start.facts.get("apply") is True,
         notes=start.text("notes"),

@@ -43,6 +43,7 @@ def journal_entry(record: DrillRecord, prev_sha256: str | None = None, result: R
         "notes": record.notes,
         "schema": SCHEMA_VERSION,
         "drill_id": record.drill_id,
+        **({"env_id": record.env_id} if record.env_id else {}),
         "exit_code": EXIT_CODES[outcome],
         "steps": [_step(step_entry(record, name)) for name in STEP_IDS],
         "checks": [_check(record.entries[name]) for name in CHECK_IDS],

@@ -61,8 +61,9 @@ def _seen_earlier(drill: Drill) -> bool:
         lines = last_lines(drill.journal, JOURNAL_LINES)
     except OSError:
         return False
+    mine = drill.record.env_id
     read = (entry for line in lines if (entry := entry_of(line)) is not None)
-    entries = [entry for entry in read if entry["env_file"] == drill.record.env_file]
+    entries = [entry for entry in read if mine and entry.get("env_id") == mine]
     return any(
         (row.get("id") == "disable_shadow_read" and row.get("proof") == Rank.EFFECT)
         or (row.get("id") == "reopen.shadow_read" and row.get("verdict") == Verdict.PASS)

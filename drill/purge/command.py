@@ -34,6 +34,7 @@ def add_purge(parser: argparse.ArgumentParser) -> None:
     runner.set_defaults(command=_command(_run, "run"))
     undoer = actions.add_parser("undo", help="write back what a drill or a purge has deleted, and verify")
     undoer.add_argument("drill_id", metavar="DRILL_ID", help="the drill or purge, as `status` lists it")
+    undoer.add_argument("--moved", action="store_true", help="the env file has moved: only the target must be the same")
     undoer.set_defaults(command=_command(_undo, "undo"))
     lister = actions.add_parser("status", help="list plans and quarantines, and what is left to do")
     lister.set_defaults(command=_status)
@@ -122,7 +123,7 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
         delta = purge.plan()
         sample = plan_file.sample(delta)
         if delta.doomed:
-            plan_file.keep(delta, drill.work_dir / plan_file.PLAN_DIR)
+            plan_file.keep(delta, drill.work_dir / plan_file.PLAN_DIR, purge.owner)
     finally:
         purge.close()
     ticker.close()
@@ -162,11 +163,14 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
 def _run(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Result:
     from drill.purge.dual_write import prove_dual_write_off
     from drill.purge.kept import kept
+    from drill.purge.owner import check_mine, owner_of
     from drill.purge.plan_file import check_planned, find_plan
     from drill.steps.purge import new_purge
 
-    mine = (found.folder for found in kept(arguments.artifacts_dir) if found.env_file == drill.record.env_file)
-    plan = find_plan(mine, arguments.plan)
+    known = sorted(kept(arguments.artifacts_dir), key=lambda found: found.env_id == drill.record.env_id)
+    plan = find_plan((found.folder for found in known), arguments.plan)
+    with closing(drill.open_target()) as target:
+        check_mine(plan.folder, owner_of(drill, target), "plan")
     prove_dual_write_off(drill)
     purge = new_purge(drill)
     report = purge.run(approve=lambda now: check_planned(plan, now, purge.settings))
@@ -205,18 +209,15 @@ def _result(report: "PurgeReport") -> Result:
 def _undo(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Result:
     from drill.purge import undo
     from drill.purge.kept import kept
+    from drill.purge.owner import check_mine, owner_of
 
     found = next((one for one in kept(arguments.artifacts_dir) if one.folder.name == arguments.drill_id), None)
     if found is None:
         raise UsageError(f"no drill or purge {arguments.drill_id!r}; `python -m drill purge status` lists them")
-    if found.env_file != drill.record.env_file:
-        raise Refused(
-            f"{arguments.drill_id} purged the target of {found.env_file}, not of {drill.record.env_file}; "
-            "name its env file, from the same working directory"
-        )
     if not found.quarantine.is_dir():
         raise UsageError(f"{arguments.drill_id} deleted nothing; `python -m drill purge status` lists what did")
     with closing(drill.open_target()) as target:
+        check_mine(found.quarantine, owner_of(drill, target), "quarantine", moved=arguments.moved)
         report = undo(found.quarantine, target, ticker)
     ticker.close()
     _ended(

@@ -46,11 +46,12 @@ def _check_journal(drill: Drill) -> None:
         lines = last_lines(drill.journal, JOURNAL_LINES)
     except OSError:
         lines = []
-    name = drill.record.env_file
-    entries = [entry for line in lines if (entry := entry_of(line)) is not None and entry["env_file"] == name]
+    name, mine = drill.record.env_file, drill.record.env_id
+    read = [entry for line in lines if (entry := entry_of(line)) is not None]
+    entries = [entry for entry in read if mine and entry.get("env_id") == mine]
     looked = [(entry, step) for entry in entries for step in entry["steps"] if _looked(step)]
     if not looked:
-        raise _not_proven(f"no drill of {name} in the journal has proven it")
+        raise _not_proven(f"no drill of {name} in the journal has proven it as this environment ({mine or 'unknown'})")
     entry, step = looked[-1]
     if step.get("verdict") != Verdict.PASS or entry.get("restored"):
         raise _not_proven(f"drill {entry['drill_id']} found {STEP} {step.get('verdict')}")

@@ -23,6 +23,9 @@ class Kept:
     kind: str
     """``drill``, or what a stand-alone purge did: ``plan``, ``run``, ``undo``."""
     env_file: str
+    """Only shown."""
+    env_id: str
+    """Which environment; empty for one of an earlier release: it is shown and never acted on."""
     ended: Event | None
     """How a stand-alone purge ended; ``None``: a drill, or it was killed."""
 
@@ -70,13 +73,13 @@ def kept(artifacts: Path) -> Iterator[Kept]:
         if events and events[0].kind in {START, PURGE_START}:
             kind = events[0].text("action", "drill") if events[0].kind == PURGE_START else "drill"
             ended = next((event for event in events if event.kind == PURGE_END), None)
-            yield Kept(path.parent, kind, events[0].text("env_file"), ended)
+            yield Kept(path.parent, kind, events[0].text("env_file"), events[0].text("env_id"), ended)
 
 
-def pending_elsewhere(work_dir: Path, env_file: str) -> list[Path]:
-    """Return the quarantines of killed drills and purges of ``env_file`` in which a delete was not confirmed."""
+def pending_elsewhere(work_dir: Path, env_id: str) -> list[Path]:
+    """Return the quarantines of killed drills and purges of ``env_id`` in which a delete was not confirmed."""
     others = (found for found in kept(work_dir.parent.parent) if found.folder != work_dir)
-    mine = (found for found in others if found.env_file == env_file and found.pending)
+    mine = (found for found in others if env_id and found.env_id == env_id and found.pending)
     return [found.quarantine for found in mine if not runs(found)]
 
 

@@ -14,6 +14,7 @@ from drill.foreign import count, decode_object, number, read_whole
 from drill.plain_file import write_whole
 from drill.purge.compare import DELTA, blocks, unplanned
 from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
+from drill.purge.owner import Owner, write_owner
 
 PLAN_DIR = "plan"
 PLAN_FILE = "plan.json"
@@ -39,9 +40,14 @@ class KeptPlan:
     deltas: dict[str, Path]
 
 
-def keep(plan: Delta, folder: Path) -> None:
-    """Write ``plan.json`` (counts, digest) and each tenant's delta (ids, kind) to ``folder``, 0700. Raises OSError."""
+def keep(plan: Delta, folder: Path, owner: Owner | None = None) -> None:
+    """Write whose it is, ``plan.json`` (counts, digest) and each tenant's delta (ids, kind) to ``folder``, 0700.
+
+    Raises OSError.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
+    if owner is not None:
+        write_owner(folder, owner)
     tenants = []
     for place, tenant in enumerate(plan.tenants):
         name = f"delta-{place:04d}.parquet"

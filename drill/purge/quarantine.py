@@ -118,13 +118,13 @@ class Quarantine:
             "dims": sorted({dim for entry in parts for dim in entry["dims"]}),  # type: ignore[attr-defined]
             "parts": parts,
         }
-        _write_durably(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=True).encode())
+        write_durably(self.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=True).encode())
 
     def _write(self, number: int, tenant: str, rows: Sequence[Row], suffix: str) -> Part:
         content = _encode(tenant, rows)
         digest = hashlib.sha256(content).hexdigest()
         path = self.folder / f"part-{number:06d}.{digest[:32]}{suffix}"
-        _write_durably(path, content)
+        write_durably(path, content)
         return Part(number, path, digest, len(rows), tenant)
 
 
@@ -202,7 +202,7 @@ def _tenants(parts: Sequence[Mapping[str, object]]) -> dict[str, int]:
     return counts
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the directory, read back. Raises OSError."""
     scratch = path.with_name(path.name + ".tmp")
     with suppress(FileNotFoundError):

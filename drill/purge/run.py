@@ -30,7 +30,7 @@ Resuming
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,7 @@ from drill.purge.model import (
     PurgeStatus,
     silent,
 )
+from drill.purge.owner import OLD, Claim, Owner, read_owner, write_owner
 from drill.purge.quarantine import DamagedPart, Quarantine
 from drill.target.base import Target
 
@@ -88,8 +89,8 @@ def _anything(delta: Delta) -> None:
 class Purge:
     """One purge. ``work_dir`` is the drill's own directory; the quarantine becomes its subdirectory ``quarantine``.
 
-    ``earlier``: quarantines of killed purges of the same target, whose pending parts are settled first. ``by_text``
-    opens the target so that texts are hashed here, to look into hashes that differ.
+    ``claim`` says whose it is, and so which earlier quarantines it may settle: none without it. ``by_text`` opens the
+    target so that texts are hashed here, to look into hashes that differ.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Purge:
         work_dir: Path,
         events: EventLog,
         progress: Callable[[str], None] = silent,
-        earlier: Sequence[Path] = (),
+        claim: Claim | None = None,
         by_text: ByText | None = None,
     ) -> None:
         self._primary = primary
@@ -109,9 +110,13 @@ class Purge:
         self._work_dir = work_dir
         self._events = events
         self._progress = progress
-        self._earlier = earlier
+        self._claim = claim
         self._by_text = by_text
+        self.owner: Owner | None = None
+        """Whose this purge is, once the target has been asked."""
         self._scratch: Path | None = None
+        self._foreign: list[str] = []
+        """What is said of earlier quarantines that are left alone."""
         self.quarantine = work_dir / "quarantine"
 
     def plan(self) -> Delta:
@@ -121,6 +126,7 @@ class Purge:
         """
         target = self._target_factory()
         try:
+            self._ask(target)
             return self._compare(target, Budget(self.settings.time_budget_s))
         finally:
             target.close()
@@ -162,7 +168,7 @@ class Purge:
             status, reason = unknown, self._stopped(str(stop), course)
         finally:
             self.close()
-        return self._report(status, reason, course, budget)
+        return self._report(status, reason + "".join(self._foreign), course, budget)
 
     def close(self) -> None:
         """Remove the inventories, which hold document ids."""
@@ -173,6 +179,7 @@ class Purge:
     def _run(self, course: _Course, budget: Budget, approve: Callable[[Delta], None]) -> tuple[PurgeStatus, str]:
         target = self._target_factory()
         try:
+            self._ask(target)
             quarantine = Quarantine(self.quarantine)
             settled = self._settle(quarantine, target)
             if course.first is None:
@@ -191,6 +198,8 @@ class Purge:
 
     def _rounds(self, course: _Course, target: Target, quarantine: Quarantine, budget: Budget) -> None:
         quarantine.open()
+        if self.owner is not None:
+            write_owner(self.quarantine, self.owner)
         work = BatchPurge(
             self._primary,
             target,
@@ -255,20 +264,33 @@ class Purge:
         if course.first is None:
             return ""
         try:
-            plan_file.keep(course.first, self._work_dir / plan_file.PLAN_DIR)
+            plan_file.keep(course.first, self._work_dir / plan_file.PLAN_DIR, self.owner)
         except OSError as error:
             return f" (the plan could not be kept: {error.strerror})"
         return "; nothing was deleted, the plan is kept in 'plan' beside the events"
 
     def _settle(self, quarantine: Quarantine, target: Target) -> int:
         settled = 0
-        for folder in self._earlier:
+        for folder in self._claim.earlier if self._claim else ():
+            found = read_owner(folder)
+            if self.owner is None or found is None or not found.is_mine(self.owner):
+                self._foreign.append(f"; the quarantine of {folder.parent.name} {_not_settled(found)}")
+                continue
             with suppress(DamagedPart):  # it stays, and `purge status` shows it
                 settled += _reopened(folder).settle(target)
         if self.quarantine.is_dir():
+            self._is_own(read_owner(self.quarantine))
             quarantine.open()
             settled += quarantine.settle(target)
         return settled
+
+    def _ask(self, target: Target) -> None:
+        if self._claim is not None:
+            self.owner = self._claim.whose(target)
+
+    def _is_own(self, found: Owner | None) -> None:
+        if self.owner is not None and found is not None and not found.is_mine(self.owner):
+            raise PurgeRefused(f"the quarantine {_not_settled(found)}; this is {self.owner}")
 
     def _compare(self, target: Target, budget: Budget) -> Delta:
         if self._scratch is None:
@@ -283,7 +305,11 @@ class Purge:
         if course.first is None or not course.tally.purged:
             return
         with suppress(CannotMeasure, OSError):
-            Quarantine(self.quarantine).write_manifest(target.describe(), course.first.digest)
+            Quarantine(self.quarantine).write_manifest(self._origin(target), course.first.digest)
+
+    def _origin(self, target: Target) -> Mapping[str, str]:
+        owner = {} if self.owner is None else {"environment": self.owner.environment, "target": self.owner.target}
+        return {**target.describe(), **owner}
 
     def _report(self, status: PurgeStatus, reason: str, course: _Course, budget: Budget) -> PurgeReport:
         plan = course.first
@@ -304,6 +330,10 @@ class Purge:
             duration_s=budget.spent_s,
             unjudged=course.last.unjudged if course.last else 0,
         )
+
+
+def _not_settled(found: Owner | None) -> str:
+    return f"is not settled: it {OLD if found is None else f'is of {found}'}"
 
 
 def _reopened(folder: Path) -> Quarantine:

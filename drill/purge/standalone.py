@@ -68,8 +68,8 @@ def _events(request: Request, record: DrillRecord) -> Iterator[EventLog]:
     Both only as long as nothing was begun: what may have deleted something stays, to be found and finished.
     """
     events = EventLog(events_path(request.artifacts, record.drill_id).parent)
-    facts = {"action": request.action, "env_file": record.env_file, "operator": record.operator}
-    events.event(PURGE_START, drill_id=record.drill_id, **facts)
+    facts = {"env_file": record.env_file, "env_id": record.env_id, "operator": record.operator}
+    events.event(PURGE_START, drill_id=record.drill_id, action=request.action, **facts)
     try:
         yield events
     except UsageError:

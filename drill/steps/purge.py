@@ -58,6 +58,7 @@ def new_purge(drill: Drill) -> "Purge":
     """Return the purge of a drill with a primary and a target. Raises CannotMeasure if it has no primary."""
     from drill.purge import Purge, PurgeSettings
     from drill.purge.kept import pending_elsewhere
+    from drill.purge.owner import Claim, owner_of
     from drill.purge.reserved import without_canaries
 
     if drill.primary is None:
@@ -72,7 +73,7 @@ def new_purge(drill: Drill) -> "Purge":
         scheduler=bounds.scheduler,
         drift_sample=bounds.drift_sample,
     )
-    earlier = pending_elsewhere(drill.work_dir, drill.record.env_file)
+    earlier = pending_elsewhere(drill.work_dir, drill.record.env_id)
     return Purge(
         without_canaries(drill.primary, drill.config.canary),
         drill.open_target,
@@ -80,7 +81,7 @@ def new_purge(drill: Drill) -> "Purge":
         drill.work_dir,
         drill.events,
         drill.tick,
-        earlier,
+        Claim(lambda target: owner_of(drill, target), earlier),
         drill.open_target_by_text,
     )
 

@@ -163,6 +163,12 @@ class SearchTarget:
             server, client = self._client.versions()
         return {"kind": self._kind, "server": server, "client": client, "index": self._settings.index}
 
+    def server(self) -> list[str]:
+        """Return the UUID of the cluster, if it tells."""
+        with asking(self._kind, "ask who it is"):
+            found = self._client.cluster()
+        return [found] if found else []
+
     def close(self) -> None:
         """Close the connections."""
         with suppress(Exception):

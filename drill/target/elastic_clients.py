@@ -49,6 +49,9 @@ class SearchClient(Protocol):
     def versions(self) -> tuple[str, str]:
         """Return server and client with their versions."""
 
+    def cluster(self) -> str:
+        """Return the UUID of the cluster; empty if it does not tell."""
+
     def close(self) -> None:
         """Close the connections."""
 
@@ -126,6 +129,10 @@ class ElasticsearchClient:
 
         number = self._client.info()["version"]["number"]
         return f"Elasticsearch {number}", f"elasticsearch {__versionstr__}"
+
+    def cluster(self) -> str:
+        """Return the UUID of the cluster; empty if it does not tell."""
+        return _cluster(self._client.info())
 
     def close(self) -> None:
         """Close the connections."""
@@ -205,9 +212,18 @@ class OpensearchClient:
         number = self._client.info()["version"]["number"]
         return f"OpenSearch {number}", f"opensearch-py {__versionstr__}"
 
+    def cluster(self) -> str:
+        """Return the UUID of the cluster; empty if it does not tell."""
+        return _cluster(self._client.info())
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def _cluster(info: Mapping[str, Any]) -> str:
+    found = info.get("cluster_uuid")  # ``_na_``: the cluster has not formed yet
+    return found if isinstance(found, str) and found != "_na_" else ""
 
 
 def login(settings: ElasticsearchKeys | OpensearchKeys, access: Access, endpoint: Endpoint) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from drill.target.pgvector_connection import (
 from drill.target.pgvector_dsn import read_dsn
 from drill.target.pgvector_ids import possible
 from drill.target.pgvector_reach import persistence, reaches
+from drill.target.pgvector_server import system_identifier, who
 from drill.target.pgvector_sql import text_array
 from drill.target.pgvector_vectors import VECTOR_TYPES, float32, undecoded
 
@@ -172,6 +173,13 @@ class PgvectorTarget:
             "vector_type": self._sql.vector_type,
             **({"table is": kept} if kept else {}),
         }
+
+    def server(self) -> list[str]:
+        """Return the server's system identifier, or its address where that is kept secret, the database and table."""
+        name = pgvector_sql.table_name(self._settings)
+        (allowed, address), place = self._call("ask who it is", lambda cursor: who(cursor, name.as_string(cursor)))
+        identifier = self._call("ask who it is", system_identifier) if allowed else address
+        return [identifier, *place]
 
     def close(self) -> None:
         """Close the connection."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from drill.record import DrillRecord, Evidence, PurgeCounts
 from drill.verdict import Outcome, Result, Verdict
 
+ENV_ID = "5e1f0c3a9b7d2468"
 FLAGS_BEFORE: dict[str, str | None] = {
     "FF_RETRIEVAL_DUAL_WRITE": "ON",
     "FF_RETRIEVAL_SHADOW_READ": None,
@@ -17,6 +18,7 @@ def green(drill_id: str = "20251021T145000Z-3f9a1c", *, apply: bool = True) -> D
     record = DrillRecord(
         drill_id=drill_id,
         env_file=".env.staging",
+        env_id=ENV_ID,
         operator="alice",
         apply=apply,
         notes="INC-4711 pgvector latency, rollback",

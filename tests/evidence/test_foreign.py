@@ -36,7 +36,7 @@ from drill.purge.quarantine import DamagedPart, Quarantine, read_part
 from drill.purge.status import lines as status_lines
 from drill.target.base import Row
 from drill.unfinished import find_unfinished, purged_documents, read_events
-from tests.evidence.records import green
+from tests.evidence.records import ENV_ID, green
 from tests.library.world import start
 
 DEEP = b"[" * 200_000
@@ -245,12 +245,12 @@ def test_a_foreign_baseline_is_passed_over_for_the_one_before(tmp_path: Path) ->
         line = json.dumps({**journal_line(), "checks": checks})
         with journal.open("a") as file:
             file.write(line + "\n")
-    found = last_success(journal, ".env.staging")
+    found = last_success(journal, ENV_ID)
     assert found["P95"] == 212.0
     assert found.get("P50", 83.2) == 83.2
 
 
-@pytest.mark.parametrize("read", [last_lines, lambda path, _count: last_success(path, ".env.staging")])
+@pytest.mark.parametrize("read", [last_lines, lambda path, _count: last_success(path, ENV_ID)])
 def test_a_journal_that_is_a_directory_or_a_fifo_is_not_waited_for(
     tmp_path: Path, read: Callable[[Path, int], object]
 ) -> None:
@@ -287,7 +287,7 @@ def test_fuzz_journal_lines(line: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "journal")
         path.write_bytes(line + b"\n")
-        last_success(path, ".env.staging")
+        last_success(path, ENV_ID)
         has_line(path, ID)
         assert len(last_lines(path, 3)) <= 1
         verify(path, schema=True)
@@ -311,7 +311,7 @@ def test_fuzz_rescued_lines(line: bytes) -> None:
 
 def a_plan() -> Plan:
     return make_plan(
-        ID, ".env", b"A=1", {"A": "2"}, ["http://a"], {"orphans": 1, "stale": 0, "missing": 0}, apply=False
+        ID, ".env", b"A=1", {"A": "2"}, ["http://a"], {"orphans": 1, "stale": 0, "missing": 0}, apply=False, env_id="e"
     )
 
 
@@ -331,7 +331,7 @@ def test_fuzz_plans(data: st.DataObject) -> None:
         with contextlib.suppress(UsageError, Refused):
             plan = load_plan(Path(name), ID)
             moved_delta(plan, {"orphans": 5, "stale": None, "missing": 0})
-            hold(plan, b"A=1", {"A": "2"}, ["http://a"], 3600.0, datetime.now(UTC))
+            hold(plan, "e", b"A=1", {"A": "2"}, ["http://a"], 3600.0, datetime.now(UTC))
 
 
 TENANT = {"tenant": "acme", "in_faiss": 5, "on_target": 6, "orphans": 1, "stale": 0, "missing": 0, "delta": "d.parquet"}
@@ -444,7 +444,7 @@ def test_a_real_line_is_read_by_all(tmp_path: Path) -> None:
     assert last_lines(path, 1) == [line]
     assert has_line(path, ID)
     assert parse(line.encode()) is not None
-    assert last_success(path, ".env.staging")["P95"] == 212.0
+    assert last_success(path, ENV_ID)["P95"] == 212.0
 
 
 @pytest.mark.parametrize("kind", BROKEN_EVENTS)

@@ -27,6 +27,7 @@ class Ago:
     notes: str = "INC-4711"
     safety_s: float | None = 8.7
     p95_ms: float | None = 212.0
+    env_id: str = ""
 
 
 def drill_id(drill: Ago) -> str:
@@ -40,7 +41,7 @@ def entry(drill: Ago) -> dict[str, Any]:
     record.drill_id = drill_id(drill)
     record.apply = drill.apply
     record.started = NOW - timedelta(days=drill.days)
-    record.env_file, record.notes = drill.env_file, drill.notes
+    record.env_file, record.env_id, record.notes = drill.env_file, drill.env_id, drill.notes
     record.report = f"reports/{record.drill_id}.html"
     record.time_to_safety_s = drill.safety_s if drill.apply else None
     latency = record.entries["slo.latency"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from drill.history import past
+from drill.history.page import render_history
 from drill.history.past import parse, read_history
 from drill.verdict import Result
 from tests.history.journals import NOW, Ago, entry, write_entries, write_journal
@@ -105,3 +106,33 @@ def test_an_empty_journal_is_no_drill_and_a_missing_one_an_error(tmp_path: Path)
     assert read_history(write_entries(tmp_path / "j", [])).total == 0
     with pytest.raises(FileNotFoundError):
         read_history(tmp_path / "none")
+
+
+def test_environments_of_one_shown_name_are_two_and_one_of_two_names_is_one(tmp_path: Path) -> None:
+    """A drill from another working directory shows another name; the last one stands."""
+    one, other = "1" * 16, "2" * 16
+    journal = write_journal(
+        tmp_path / "j",
+        *(Ago(9, "a/.env", env_id=one), Ago(8, ".env", env_id=one), Ago(30, ".env", env_id=other)),
+    )
+    history = read_history(journal)
+    assert [(env.name, env.drills) for env in history.envs] == [(".env (111111)", 2), (".env (222222)", 1)]
+    assert [env.name for env in history.stale(10, NOW)] == [".env (222222)"]
+
+
+def test_the_lines_of_earlier_releases_are_listed_and_not_overdue_once_their_name_is_known_better(
+    tmp_path: Path,
+) -> None:
+    """They say no environment; alone, they count by name as ever."""
+    old = write_journal(tmp_path / "old", Ago(30))
+    assert [env.name for env in read_history(old).stale(10, NOW)] == [".env.staging"]
+    both = write_journal(tmp_path / "both", Ago(30), Ago(2, env_id="1" * 16))
+    history = read_history(both)
+    assert history.stale(10, NOW) == []
+    assert sorted(env.name for env in history.envs) == [
+        ".env.staging (111111)",
+        ".env.staging (environment not noted)",
+    ]
+    page = render_history(history, (), 10, NOW)
+    assert page.count("known better since") == 1
+    assert page.count("data-newest=") == 1

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from drill import mounts
 from drill.checks import permissions, preflight
 from drill.checks.permissions import Needs, obstacles
 from drill.verdict import Verdict
@@ -133,14 +134,14 @@ def test_an_attribute_that_keeps_a_file_from_being_replaced_is_named(
 def test_a_file_that_is_a_mount_point_must_itself_be_writable(needs: Needs, monkeypatch: pytest.MonkeyPatch) -> None:
     needs.env_file.chmod(0o444)
     assert not any("mount point" in text for text in as_nobody(needs))
-    monkeypatch.setattr(permissions, "_is_mount_point", lambda path: path == needs.env_file)
+    monkeypatch.setattr(permissions, "is_mount_point", lambda path: path == needs.env_file)
     assert any("mount point" in text for text in as_nobody(needs))
 
 
 def test_a_mount_point_is_told_from_a_plain_file(tmp_path: Path) -> None:
-    assert permissions._is_mount_point(Path("/proc"))
-    assert not permissions._is_mount_point(tmp_path)
-    assert permissions._unescaped("/a\\040b\\134c") == "/a b\\c"
+    assert mounts.is_mount_point(Path("/proc"))
+    assert not mounts.is_mount_point(tmp_path)
+    assert mounts._unescaped("/a\\040b\\134c") == "/a b\\c"
 
 
 def script(path: Path, first: str, mode: int = 0o755) -> str:
@@ -277,7 +278,7 @@ MOUNTS = (
 )
 def test_mount_points_are_the_fifth_field(monkeypatch: pytest.MonkeyPatch, path: str, mounted: bool) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_: MOUNTS)
-    assert permissions._is_mount_point(Path(path)) is mounted
+    assert mounts.is_mount_point(Path(path)) is mounted
 
 
 def test_a_dry_run_fails_at_the_env_file_when_apply_could_not_be_carried_out(tmp_path: Path) -> None:
@@ -319,7 +320,7 @@ def test_without_a_list_of_mount_points_a_file_is_taken_for_none(monkeypatch: py
         raise PermissionError
 
     monkeypatch.setattr(Path, "read_text", denied)
-    assert permissions._is_mount_point(Path("/proc")) is False
+    assert mounts.is_mount_point(Path("/proc")) is False
 
 
 @pytest.mark.parametrize(

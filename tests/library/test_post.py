@@ -306,18 +306,20 @@ def test_the_last_look_does_not_wait_for_a_source_that_would_have_to(
     assert waited == glanced
 
 
-def line(result: str = "success", *, apply: bool = True, env: str = ".env", p50: object = 4, p95: object = 90) -> str:
+def line(result: str = "success", *, apply: bool = True, env: str = "mine", p50: object = 4, p95: object = 90) -> str:
     checks = [{"id": "post.primary_latency", "value": p50}, {"id": "slo.latency", "value": p95}, "odd"]
-    return json.dumps({"drill_id": "d", "result": result, "apply": apply, "env_file": env, "checks": checks})
+    known = {"drill_id": "d", "env_file": ".env", "env_id": env}
+    return json.dumps({**known, "result": result, "apply": apply, "checks": checks})
 
 
 def test_the_last_success_of_this_env_is_the_newest_that_was_applied(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    assert last_success(journal, ".env") == {}
+    assert last_success(journal, "mine") == {}
     lines = [line(p50=1), line(p50=2), line("failure", p50=3), line(apply=False, p50=4), line(env="other", p50=5)]
+    lines.append(line(env="", p50=6))
     journal.write_text("\n".join([*lines, "torn {", "[]"]))
-    assert last_success(journal, ".env") == {"P50": 2.0, "P95": 90.0}
-    assert last_success(journal, "none") == {}
+    assert last_success(journal, "mine") == {"P50": 2.0, "P95": 90.0}
+    assert last_success(journal, "none") == last_success(journal, "") == {}
 
 
 @pytest.mark.parametrize(("short_by", "found"), [(0, {"P50": 4.0, "P95": 90.0}), (1, {})])
@@ -327,10 +329,10 @@ def test_the_journal_is_searched_back_so_many_bytes_and_no_further(
     journal = tmp_path / "journal"
     journal.write_text(f"{line(p50=1)}\n{line()}")
     monkeypatch.setattr(history, "MAX_TAIL_BYTES", len(line()) - short_by)
-    assert last_success(journal, ".env") == found
+    assert last_success(journal, "mine") == found
 
 
 def test_a_success_without_numbers_is_no_baseline(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     journal.write_text(line(p50=None, p95="90"))
-    assert last_success(journal, ".env") == {}
+    assert last_success(journal, "mine") == {}

@@ -9,6 +9,7 @@ import pytest
 
 from drill.checks import preflight
 from drill.context import Drill
+from drill.environment import environment_id
 from drill.http import Reply
 from drill.observation import Reading
 from drill.primary import IndexFacts
@@ -286,7 +287,8 @@ def test_a_service_that_a_killed_drill_was_restarting_may_come_back_first(
     answers = iter([*health])
     server.script["GET", "/health"] = lambda _body: as_json({}, next(answers, 200))
     monkeypatch.setattr(preflight, "STEADY_S", 0.3)
-    events = tuple(Event(number, "", kind, {"action": "reload"}) for number, kind in enumerate(kinds))
+    facts = {"action": "reload", "env_id": environment_id(tmp_path / ".env")}
+    events = tuple(Event(number, "", kind, facts) for number, kind in enumerate(kinds))
     monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
     drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
     assert preflight.service(drill).verdict is verdict
@@ -297,10 +299,25 @@ def test_a_restart_is_waited_for_until_it_is_over_or_given_up(
     tmp_path: Path, server: ScriptedService, monkeypatch: pytest.MonkeyPatch, status: int, asked: set[int]
 ) -> None:
     server.script["GET", "/health"] = as_json({}, status)
-    events = (Event(0, "", "intent", {"action": "reload"}),)
+    events = (Event(0, "", "intent", {"action": "reload", "env_id": environment_id(tmp_path / ".env")}),)
     monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
     monkeypatch.setattr(preflight, "STEADY_S", 0.0)
     monkeypatch.setattr(preflight, "RESTART_S", 3 * preflight.POLL_S - 0.1)
     drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
     preflight.service(drill)
     assert sum(path == "/health" for _, path in server.asked) in asked  # a busy machine polls less often
+
+
+@pytest.mark.parametrize("env_id", ["0123456789abcdef", ""])
+def test_the_restart_of_another_environment_is_not_waited_for(
+    tmp_path: Path, server: ScriptedService, monkeypatch: pytest.MonkeyPatch, env_id: str
+) -> None:
+    """Two environments share an artifacts directory; nor does an earlier release say whose restart it was."""
+    server.script["GET", "/health"] = as_json({}, 503)
+    events = (Event(0, "", "intent", {"action": "reload", "env_id": env_id}),)
+    monkeypatch.setattr(preflight, "find_unfinished", lambda _folder: [UnfinishedDrill("killed", tmp_path, events)])
+    drill = make_drill(tmp_path, apply=True, toml=f'[service]\nbase_url = "{server.url}"\n', env=MIGRATING)
+    said: list[str] = []
+    drill.tick = said.append
+    preflight.service(drill)
+    assert "waiting for the restart that an earlier drill began" not in said

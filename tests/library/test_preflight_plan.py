@@ -116,7 +116,7 @@ def planned(drill: Drill, *, env: bytes | None = None) -> Drill:
     changes = {change.key: change.after for change in drill.plan.changes}
     name, urls = drill.record.env_file, drill.config.service.urls
     env = drill.plan.old_bytes if env is None else env
-    drill.held_plan = make_plan("p-1", name, env, changes, urls, PLANNED, apply=False)
+    drill.held_plan = make_plan("p-1", name, env, changes, urls, PLANNED, apply=False, env_id=drill.record.env_id)
     return drill
 
 

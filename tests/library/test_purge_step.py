@@ -34,7 +34,7 @@ def step(
     drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off", proof="effect")
     if planned is not None:
         env, urls = drill.plan.old_bytes, drill.config.service.urls
-        drill.held_plan = make_plan("p-1", ".env", env, {}, urls, planned, apply=False)
+        drill.held_plan = make_plan("p-1", ".env", env, {}, urls, planned, apply=False, env_id=drill.record.env_id)
     monkeypatch.setattr(purge, "new_purge", lambda _drill: ended)
     return drill, *purge.purge_delta(drill, Rollback(drill))
 

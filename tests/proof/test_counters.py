@@ -84,10 +84,12 @@ def test_counters_that_stood_at_zero_while_shadow_read_was_on_are_not(drill: Dri
 def test_an_earlier_drill_that_saw_them_move_is_the_control_of_the_next(drill: Drill) -> None:
     """Run again, the drill finds the flag off and processes that never counted: the journal remembers."""
     drill.journal.parent.mkdir(parents=True, exist_ok=True)
-    line = '{"drill_id": "x", "env_file": "%s", "steps": [{"id": "disable_shadow_read", "proof": "%s"}]}\n'
-    drill.journal.write_text(line % (drill.record.env_file, "process") + line % ("other", "effect"))
+    known = '{"drill_id": "x", "env_file": "e", "env_id": "%s", '
+    line = known + '"steps": [{"id": "disable_shadow_read", "proof": "%s"}]}\n'
+    others = line % ("other", "effect") + line % ("", "effect")
+    drill.journal.write_text(line % (drill.record.env_id, "process") + others)
     assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE
-    drill.journal.write_text(line % (drill.record.env_file, "effect"))
+    drill.journal.write_text(line % (drill.record.env_id, "effect"))
     assert prove_shadow(drill, silent()).proof == "effect"
     earlier(drill, {TARGET: 20}, {TARGET: 20})
     assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE, "what is seen now outweighs the journal"

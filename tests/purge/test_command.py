@@ -13,9 +13,11 @@ import pytest
 
 from drill.__main__ import main
 from drill.envfile import EnvFile
+from drill.environment import environment_id
 from drill.errors import DrillError, Refused, UsageError
 from drill.purge import dual_write
 from drill.purge.kept import kept
+from drill.purge.owner import Claim, owner_of
 from drill.purge.standalone import Request, standalone
 from tests.purge.world import Killed, World, die, documents
 
@@ -95,7 +97,8 @@ class Post:
     def journal(self, *steps: dict[str, str], **changes: object) -> None:
         """Write a journal in which a drill of this env ended with ``steps``."""
         self.artifacts.mkdir(exist_ok=True)
-        entry = {"env_file": self.env_file.name, "drill_id": "earlier", "restored": False, "steps": steps, **changes}
+        known = {"env_file": self.env_file.name, "env_id": environment_id(self.env_file), "drill_id": "earlier"}
+        entry = {**known, "restored": False, "steps": steps, **changes}
         with (self.artifacts / "rollback_drill_log.ndjson").open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
@@ -107,6 +110,12 @@ class Post:
         seen = self.capture.readouterr()
         assert self.world.dsn not in seen.out + seen.err
         return code, seen.out + seen.err
+
+    def claim(self) -> Claim:
+        """Return whose a purge of this env file is, for one that is to be killed."""
+        with standalone(Request("plan", self.env_file, None, self.artifacts, "me")) as drill:
+            drill.events.event("purge_end", status="planned")
+            return Claim(lambda target: owner_of(drill, target))
 
     def planned(self) -> str:
         """Make a plan and return its hash."""
@@ -261,9 +270,10 @@ def test_run_refuses_while_the_flag_is_on(post: Post, world: World) -> None:
 
 
 def test_run_refuses_without_a_drill_that_proved_it(post: Post, world: World) -> None:
-    """A rehearsal that would change the flag, and a drill of another env, prove nothing."""
+    """A rehearsal that would change the flag, a drill of another environment or of none prove nothing."""
     (post.artifacts / "rollback_drill_log.ndjson").unlink()
-    post.journal(PASSED, env_file="other.env")
+    post.journal(PASSED, env_id="0123456789abcdef")
+    post.journal(PASSED, env_id="")
     post.journal({**PASSED, "outcome": "would_change"})
     assert "no drill of service.env in the journal" in refused(post, world)
 
@@ -386,7 +396,9 @@ def test_undo_of_another_envs_purge_is_refused(post: Post, world: World) -> None
     other.write_bytes(post.env_file.read_bytes())
     post.env_file = other
     code, output = post.purge("undo", run)
-    assert (code, "purged the target of service.env, not of other.env" in output) == (11, True), output
+    assert (code, len(output.splitlines())) == (11, 1), output
+    assert re.search(r"is of pgvector docs_\w+ .* of service.env .*, this is pgvector docs_\w+ .* of other.env", output)
+    assert post.purge("undo", run, "--moved")[0] == 0, "the same target, and said to be on purpose"
 
 
 def test_a_purge_writes_no_line_into_the_journal_of_drills(post: Post, world: World) -> None:
@@ -406,10 +418,11 @@ def test_what_a_killed_drill_left_pending_is_settled_by_the_next_run(post: Post,
     plan = post.planned()
     killed = post.artifacts / "drills" / "20250101T000000Z-killed"
     killed.mkdir(parents=True)
-    start = {"seq": 0, "t": "", "kind": "start", "drill_id": killed.name, "env_file": "service.env"}
+    mine = {"env_file": "service.env", "env_id": environment_id(post.env_file)}
+    start = {"seq": 0, "t": "", "kind": "start", "drill_id": killed.name, **mine}
     (killed / "events.ndjson").write_text(json.dumps(start) + "\n")
     with pytest.raises(Killed):
-        world.purge(target=world.meddling("present", 2, die), work_dir=killed).run()
+        world.purge(target=world.meddling("present", 2, die), work_dir=killed, claim=post.claim()).run()
     assert "2 parts not confirmed" in post.purge("status")[1]
     assert post.purge("run", "--plan", plan)[0] == 0
     held = {found.folder.name: found for found in kept(post.artifacts)}

@@ -263,7 +263,7 @@ def test_time_running_out_stops_between_batches(world: World, monkeypatch: pytes
 def test_a_full_disk_deletes_nothing_that_is_not_in_quarantine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """ENOSPC while the second part is written: five documents are gone and kept, the rest is on the target."""
     world.seed()
-    real = quarantine_module._write_durably
+    real = quarantine_module.write_durably
     written: list[Path] = []
 
     def full(path: Path, content: bytes) -> None:
@@ -272,7 +272,7 @@ def test_a_full_disk_deletes_nothing_that_is_not_in_quarantine(world: World, mon
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(quarantine_module, "_write_durably", full)
+    monkeypatch.setattr(quarantine_module, "write_durably", full)
     report = world.purge().run()
     assert (report.status, report.purged, len(world.ids())) == (PurgeStatus.DEFERRED, 5, 207)
     assert "No space left" in report.reason

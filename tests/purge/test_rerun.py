@@ -61,7 +61,7 @@ def full_at(nth: int, purge: Callable[[World], PurgeReport]) -> Callable[[World]
     """Have the disk full when the nth file of the quarantine is written, and from then on."""
 
     def run(world: World) -> PurgeReport:
-        real = quarantine_module._write_durably
+        real = quarantine_module.write_durably
         written: list[Path] = []
 
         def full(path: Path, content: bytes) -> None:
@@ -71,7 +71,7 @@ def full_at(nth: int, purge: Callable[[World], PurgeReport]) -> Callable[[World]
             real(path, content)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(quarantine_module, "_write_durably", full)
+            patch.setattr(quarantine_module, "write_durably", full)
             return purge(world)
 
     return run

@@ -15,6 +15,7 @@ from drill.content_hash import content_hash
 from drill.errors import TargetUnavailable
 from drill.primary import FaissDir
 from drill.purge import Purge, PurgeSettings
+from drill.purge.owner import Claim
 from drill.purge.quarantine import part_paths, read_part
 from drill.record import Scalar
 from drill.target import Pair, Row, Target, TargetSettings, open_target
@@ -198,6 +199,7 @@ class World:
         target: Callable[[], Any] | None = None,
         log: Log | None = None,
         work_dir: Path | None = None,
+        claim: Claim | None = None,
         **changes: Any,
     ) -> Purge:
         settings = PurgeSettings(**{"tenants": ("a",), "max_fraction": 0.5, "batch": 5, **changes})
@@ -207,6 +209,7 @@ class World:
             settings,
             work_dir or self.root / "drill",
             log or self.log,
+            claim=claim,
             by_text=lambda: self.target(hash_column=""),
         )
 

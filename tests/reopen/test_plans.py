@@ -14,10 +14,11 @@ ENV = b"RETRIEVAL_BACKEND=pgvector\nAPI_KEY=s3cr3t-value\n"
 CHANGES = {"RETRIEVAL_BACKEND": "faiss"}
 URLS = ("http://a:1", "http://b:2")
 DAY = 86_400.0
+ENV_ID = "0123456789abcdef"
 
 
 def plan(delta: dict[str, int] | None = None) -> Plan:
-    return make_plan("20251021T145000Z-3f9a1c", ".env", ENV, CHANGES, URLS, delta, apply=False)
+    return make_plan("20251021T145000Z-3f9a1c", ".env", ENV, CHANGES, URLS, delta, apply=False, env_id=ENV_ID)
 
 
 def test_a_plan_comes_back_as_it_was_saved_and_holds_nothing_of_the_env_file(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_a_plan_comes_back_as_it_was_saved_and_holds_nothing_of_the_env_file(tmp
 
 
 def test_a_plan_holds_while_nothing_has_moved() -> None:
-    hold(plan(), ENV, CHANGES, tuple(reversed(URLS)), DAY)
+    hold(plan(), ENV_ID, ENV, CHANGES, tuple(reversed(URLS)), DAY)
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,14 @@ def test_what_has_moved_is_refused_by_name(
     env: bytes, changes: dict[str, str], urls: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(Refused, match=words):
-        hold(plan(), env, changes, urls, DAY)
+        hold(plan(), ENV_ID, env, changes, urls, DAY)
 
 
 @pytest.mark.parametrize("age", [timedelta(days=2), timedelta(hours=-2)])
 def test_a_plan_that_is_too_old_or_from_the_future_is_refused(age: timedelta) -> None:
     created = (datetime.now(UTC) - age).isoformat()
     with pytest.raises(Refused, match="old"):
-        hold(replace(plan(), created=created), ENV, CHANGES, URLS, DAY)
+        hold(replace(plan(), created=created), ENV_ID, ENV, CHANGES, URLS, DAY)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,20 @@ def test_a_part_of_another_kind_is_damage_before_anything_is_written(tmp_path: P
 def test_a_plan_that_is_not_there_is_one_clear_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no such plan"):
         load_plan(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("made_for", "here"), [(ENV_ID, "fedcba9876543210"), ("", ENV_ID), ("", "")], ids=["another", "old", "unknown"]
+)
+def test_a_plan_of_another_environment_or_of_none_is_refused(made_for: str, here: str) -> None:
+    """The env files may be the same to the last byte; what an earlier release made says no environment."""
+    with pytest.raises(Refused, match=r"was made for .env \(environment .*\), this is"):
+        hold(replace(plan(), env_id=made_for), here, ENV, CHANGES, URLS, DAY)
+
+
+def test_the_plan_of_an_earlier_release_can_be_read(tmp_path: Path) -> None:
+    path = save_plan(tmp_path, plan())
+    content = json.loads(path.read_text())
+    del content["env_id"]
+    path.write_text(json.dumps(content))
+    assert not load_plan(tmp_path, plan().id).env_id
