@@ -60,11 +60,11 @@ def test_a_window_that_was_open_when_the_drill_began_stays_open_for_it(
 def test_a_plan_is_as_old_as_it_was(tmp_path: Path, jump: Callable[[float], None], jump_s: float) -> None:
     """One that holds goes on to hold; one that is too old is so by the time that went by."""
     drill = make_drill(tmp_path)
-    plan = make_plan("p", ".env", b"A=1", {}, [], None, apply=False)
+    plan = make_plan("p", ".env", b"A=1", {}, [], None, apply=False, env_id="e")
     jump(jump_s)
-    hold(plan, b"A=1", {}, [], 600.0, drill.clock.now())
+    hold(plan, "e", b"A=1", {}, [], 600.0, drill.clock.now())
     with pytest.raises(Refused, match="old"):
-        hold(plan, b"A=1", {}, [], 600.0, drill.clock.now() + timedelta(seconds=601))
+        hold(plan, "e", b"A=1", {}, [], 600.0, drill.clock.now() + timedelta(seconds=601))
 
 
 @JUMPS

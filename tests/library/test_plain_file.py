@@ -121,7 +121,7 @@ def test_drafts_have_names_that_nobody_can_foresee(tmp_path: Path, victim: Path)
     (reports / f".index.html.{os.getpid()}.draft").symlink_to(victim)
     (plans / "p1.new").symlink_to(victim)
     build(journal, reports, 90)
-    save_plan(tmp_path, make_plan("p1", ".env", b"A=1", {}, [], None, apply=False))
+    save_plan(tmp_path, make_plan("p1", ".env", b"A=1", {}, [], None, apply=False, env_id="e"))
     assert load_plan(tmp_path, "p1").env_file == ".env"
     assert (reports / "index.html").stat().st_size > len(VICTIM)
     assert victim.read_bytes() == VICTIM
