@@ -7,8 +7,8 @@ from drill.verdict import Verdict
 def judge_texts(before: Look, now: Look, most: int) -> tuple[Verdict, str]:
     """Judge the texts of known documents by two looks; empty: none has changed.
 
-    ``most``: how many documents may have changed in any case, as all of a small tenant. An updated document has another vector, too; one that
-    has kept its vector is not what its vector was made of.
+    ``most``: how many documents may have changed in any case, as all of a small tenant. An updated document has another
+    vector, too; one that has kept its vector is not what its vector was made of.
     """
     both = [key for key in before.hashes if key in now.hashes]
     changed = [key for key in both if before.hashes[key] != now.hashes[key]]
