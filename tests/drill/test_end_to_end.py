@@ -77,7 +77,8 @@ def test_a_flag_that_one_of_two_instances_ignores_is_red_at_its_step(
     ran.expect(1)
     assert ran.verdicts[row] == "fail", repr(ran)
     others = {"disable_dual_write", "disable_shadow_read", "force_faiss"} - {row}
-    assert {ran.verdicts[other] for other in others} == {"pass"}, repr(ran)
+    # Who disobeys one flag is not believed for another: where no effect was seen, that one is open, never bad.
+    assert {ran.verdicts[other] for other in others} <= {"pass", "inconclusive"}, repr(ran)
     assert len(ran.entries) == 1
 
 

@@ -20,6 +20,7 @@ BY_METRICS = (
 
 UNPROVEN = "without answered probes, silence proves nothing"
 UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
+UNSEEN = "no shadow read may have been counted since the boot, and silence is no proof then"
 UNPURGED = "nothing is deleted before dual-write is proven off"
 SICK = "what the instance does not take from FAISS it takes from the sick target, and users feel that"
 GONE = "an instance that is gone answers nothing and counts nothing"
@@ -41,8 +42,12 @@ def _red(why: str, *rows: str, verdict: str = FAIL, also: Mapping[str, str] | No
 
 
 def _unsaid(row: Expected, fault: str = "", **environ: str) -> Expected:
-    """Return a row for a service that says nothing of its own flags: they are known by their effect alone."""
-    return replace(row, fault=fault, environ={"DRILL_SERVICE__FLAGS_PATH": "", **environ})
+    """Return a row for a service that says nothing of its own flags: they are known by their effect alone.
+
+    An instance that disobeys one flag is not believed for another, and may have counted no shadow read since its boot.
+    """
+    also = {**_because(UNSEEN, "disable_shadow_read", "post.shadow_silent"), **row.also}
+    return replace(row, also=also, fault=fault, environ={"DRILL_SERVICE__FLAGS_PATH": "", **environ})
 
 
 def _because(reason: str, *rows: str) -> dict[str, str]:
@@ -158,13 +163,7 @@ ROLLBACK: dict[str, Expected] = {
             "no document shows the flag and no process says it: a restart and silence are no proof",
             "disable_dual_write",
             verdict=f"{OPEN} {FAIL}",
-            also={
-                "purge_delta": UNPURGED,
-                "post.circuit_open": SICK,
-                "post.target_errors": SICK,
-                **_because("no shadow read may have been counted since the boot", "disable_shadow_read"),
-                **_because("no shadow read may have been counted since the boot", "post.shadow_silent"),
-            },
+            also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
         )
     ),
     "hash_of_another_kind": _unsaid(
