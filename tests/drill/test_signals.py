@@ -192,7 +192,7 @@ def test_a_killed_drill_gets_its_one_line_from_the_next_run(
     assert verify(env_desk.artifacts / "rollback_drill_log.ndjson", schema=True).ok
     if phase.name == "report":
         found = ran.entries[0]["steps"][1]
-        assert (found["outcome"], found["verdict"]) == ("applied", "fail"), "what the killed drill had found is lost"
+        assert (found["outcome"], found["verdict"]) == ("applied", "error"), "what the killed drill had found is lost"
 
 
 def test_a_dropped_terminal_session_ends_the_drill_in_order(env_desk: Desk) -> None:
