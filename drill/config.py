@@ -89,6 +89,18 @@ class Smoke:
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """What the service calls values of its labels, ``[metrics.values]``; in any case of letters."""
+
+    faiss: str = "faiss"
+    """FAISS in the label ``backend``, beside ``faiss`` itself."""
+    flag_off: list[str] = field(default_factory=list)
+    """Further values of ``reason`` which say that a dual-write was skipped because its flag is off."""
+    circuit_open: list[str] = field(default_factory=list)
+    """Further values of ``reason`` which say that it was skipped because the circuit is open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Where the service's metrics are read, and its alerts."""
 
@@ -107,6 +119,8 @@ class Metrics:
     alertmanager_url: str = ""
     """Asked only what is silenced or inhibited; it decides nothing."""
     names: dict[str, str] = field(default_factory=dict)
+    """Metric of the design -> the service's own name for it (``drill.metrics.names.METRIC_NAMES``)."""
+    values: Values = field(default_factory=Values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def check(config: Config) -> None:
     _check_matchers("[metrics] selector", config.metrics.selector)
     _check_names(config)
     _check_metric_names(config.metrics.names)
+    _check_values(config)
     _check_ca_file("[service]", service.ca_file)
     _check_target(config.target)
 
@@ -193,6 +194,18 @@ def _check_names(config: Config) -> None:
     for key, value in named.items():
         if value and not (value.isascii() and value.isidentifier()):
             raise UsageError(f"{key}: expected the name of a variable that holds the secret, seen something else")
+
+
+def _check_values(config: Config) -> None:
+    """Check that no value means two things, and that FAISS is not given the name of a target."""
+    from drill.config_defaults import kind_called
+
+    values = config.metrics.values
+    if not values.faiss.strip() or kind_called(values.faiss) or values.faiss.lower() == config.target.kind:
+        seen = f"seen {values.faiss!r}, expected what the service calls FAISS"
+        raise UsageError(f"[metrics.values] faiss: {seen}; the name of a target would hide that it still answers")
+    if both := {text.lower() for text in values.flag_off} & {text.lower() for text in values.circuit_open}:
+        raise UsageError(f"[metrics.values] {min(both)!r} stands in flag_off and in circuit_open; expected it in one")
 
 
 def _check_metric_names(names: Mapping[str, str]) -> None:

@@ -188,7 +188,8 @@ class Drill:
         """The instances' own metrics, each read at its own address."""
         from drill.metrics.scrape import ScrapeSource
 
-        return ScrapeSource(self.client, self.config.service.metrics_path, self.config.metrics.names)
+        metrics = self.config.metrics
+        return ScrapeSource(self.client, self.config.service.metrics_path, metrics.names, metrics.values)
 
     @cached_property
     def source(self) -> MetricsSource:
@@ -212,7 +213,7 @@ class Drill:
             return direct
         from drill.metrics.queried import PrometheusSource
 
-        return PrometheusSource(self.prometheus, metrics.selector, metrics.names, direct, self.tick)
+        return PrometheusSource(self.prometheus, metrics.selector, metrics.names, direct, self.tick, metrics.values)
 
     @cached_property
     def prometheus(self) -> "PrometheusClient":

@@ -1,10 +1,10 @@
 """What the traffic shows of each flag, per instance: the proof of steps 1, 3 and 4."""
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from drill.checks.silence import judge_silence, short
+from drill.checks.unknown_names import circuit_is_open, is_it_faiss, only_backend
 from drill.context import Drill
 from drill.metrics.gauges import changed_gauges
 from drill.metrics.snapshot import Delta
@@ -20,10 +20,6 @@ SHADOW = (
     "retrieval_shadow_latency_seconds",
     "retrieval_shadow_dropped_total",
 )
-OFF_REASONS = re.compile(
-    r"flag|((feature|flag|feature_flag|ff|toggle|config|dual_?write|writes?)_)*(off|disabled|not_enabled)"
-)
-"""Values of ``reason`` which say that a dual-write was skipped because the flag is off ("backoff" does not)."""
 
 
 def judge_dual_write(drill: Drill, window: Window) -> Evidence:
@@ -36,7 +32,7 @@ def _dual_writes(drill: Drill, window: Window, delta: Delta) -> Mapping[str, flo
     skipped = {
         f"skipped{{reason={labels.get('reason', '')}}}": value
         for labels, value in delta.moved("retrieval_dual_write_skipped_total")
-        if not flag_says_off(labels) and not value <= limit
+        if circuit_is_open(labels) and not value <= limit
     }
     others = {
         name: value
@@ -44,11 +40,6 @@ def _dual_writes(drill: Drill, window: Window, delta: Delta) -> Mapping[str, flo
         if name not in {"retrieval_dual_write_skipped_total", "retrieval_dual_write_outbox_dropped_total"}
     }
     return {**others, **skipped}
-
-
-def flag_says_off(labels: Mapping[str, str]) -> bool:
-    """Whether a dual-write was skipped because the flag is off."""
-    return bool(OFF_REASONS.fullmatch(re.sub(r"[-. ]", "_", labels.get("reason", "").lower())))
 
 
 def judge_shadow(_drill: Drill, window: Window) -> Evidence:
@@ -73,7 +64,7 @@ def disobeyed(drill: Drill, window: Window, off: Collection[Flag] = tuple(Flag))
     moved: dict[Flag, Callable[[Delta], Mapping[str, float]]] = {
         Flag.DUAL_WRITE: lambda delta: _dual_writes(drill, window, delta),
         Flag.SHADOW_READ: _shadow_reads,
-        Flag.BACKEND: _other_backends,
+        Flag.BACKEND: (lambda _delta: {}) if only_backend(drill, window) else _other_backends,
     }
     return frozenset(
         name
@@ -82,11 +73,14 @@ def disobeyed(drill: Drill, window: Window, off: Collection[Flag] = tuple(Flag))
     )
 
 
-def judge_backend(_drill: Drill, window: Window) -> Evidence:
+def judge_backend(drill: Drill, window: Window) -> Evidence:
     """Judge that each instance served the probes from FAISS, and nothing from anywhere else."""
     evidence = judge_silence(
         window, ("retrieval_requests_total",), _other_backends, what="requests to other backends than FAISS"
     )
+    if evidence.verdict is Verdict.FAIL and (name := only_backend(drill, window)):
+        said = f'every request was answered by "{name}" alone; {is_it_faiss(name)}'
+        return evidence.judged(Verdict.INCONCLUSIVE, said)
     served = {name: delta.growth("retrieval_requests_total", backend="faiss") for name, delta in window.deltas.items()}
     short_of = [name for name, count in served.items() if count < window.probes[name]]
     if evidence.verdict is Verdict.PASS and short_of:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from drill.checks.flags import judge_dual_write, judge_shadow
 from drill.checks.no_probes import probes_of
 from drill.checks.silence import short
+from drill.checks.unknown_names import is_it_faiss, only_backend_of
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.metrics.snapshot import START_TIME, Delta, Snapshot
@@ -93,7 +94,8 @@ def _served_elsewhere(drill: Drill, reading: Reading) -> Seen | None:
     }
     named = ", ".join(f"{short(name)} {growth:g}" for name, growth in moved.items())
     text = f"requests are answered by another backend than FAISS ({named} just now)"
-    return Seen(text, frozenset(moved)) if moved else None
+    name = only_backend_of(drill, last.snapshots.values())
+    return Seen(text, frozenset(moved), is_it_faiss(name) if name else "") if moved else None
 
 
 def _never_asked(drill: Drill, reading: Reading) -> Seen | None:

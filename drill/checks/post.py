@@ -12,6 +12,7 @@ from drill.before import still_down
 from drill.checks.endpoints import GONE, WRONG_METHOD
 from drill.checks.history import last_success
 from drill.checks.silence import doubts, judge_silence, short
+from drill.checks.unknown_names import circuit_is_open, only_backend, unknown_skips
 from drill.checks.unmeasured import said, stood_still, too_few
 from drill.context import Drill
 from drill.http import Reply
@@ -215,14 +216,15 @@ def _as_last_time(
     return Verdict.PASS, ""
 
 
-def target_errors(_drill: Drill, window: Window) -> Evidence:
+def target_errors(drill: Drill, window: Window) -> Evidence:
     """Judge that nothing has failed towards the target since the restart."""
+    ours = {"faiss", only_backend(drill, window) or "faiss"}
 
     def growth(delta: Delta) -> Mapping[str, float]:
         reads = {
             f"errors{{backend={labels.get('backend', '')}}}": value
             for labels, value in delta.moved("retrieval_errors_total")
-            if labels.get("backend", "faiss") != "faiss"
+            if labels.get("backend", "faiss") not in ours
         }
         return {**reads, "dual_write_errors": delta.growth("retrieval_dual_write_errors_total")}
 
@@ -232,11 +234,26 @@ def target_errors(_drill: Drill, window: Window) -> Evidence:
 
 def circuit_open(drill: Drill, window: Window) -> Evidence:
     """Judge that no dual-write is skipped for an open circuit, and that the outbox does not grow."""
+    return judge_circuit(drill, window, drill.record.entries["disable_dual_write"].evidence.proof)
+
+
+def judge_circuit(drill: Drill, window: Window, proof: str) -> Evidence:
+    """Judge circuit and outbox; ``proof``: what the proof rests on that dual-write is off, empty if it is on."""
+    evidence = _circuit(drill, window)
+    unknown = unknown_skips(window.deltas)
+    if evidence.verdict is not Verdict.PASS or not unknown.text:
+        return evidence
+    final = Verdict.PASS if unknown.harmless(proof) else Verdict.INCONCLUSIVE
+    return evidence.judged(final, f"{evidence.reason}; {unknown.text}")
+
+
+def _circuit(drill: Drill, window: Window) -> Evidence:
     rate = drill.config.slo.max_circuit_open_per_s
     limit = rate * max(window.seconds, 1.0)
 
     def growth(delta: Delta) -> Mapping[str, float]:
-        skipped = delta.growth("retrieval_dual_write_skipped_total", reason="circuit_open")
+        moved = delta.moved("retrieval_dual_write_skipped_total")
+        skipped = sum(value for labels, value in moved if circuit_is_open(labels))
         grown = delta.after.total(OUTBOX) - _outbox_at_half_time(drill, window, delta)
         return {"skipped{reason=circuit_open}": skipped, "outbox growth": grown}
 

@@ -1,7 +1,8 @@
-"""A service that calls its metrics otherwise than the design: renaming what was read."""
+"""A service that calls its metrics, or values of their labels, otherwise than the design: renaming what was read."""
 
 from collections.abc import Iterable, Mapping
 
+from drill.config import Values
 from drill.metrics.snapshot import Key, Labels
 
 METRIC_NAMES = (
@@ -44,16 +45,18 @@ UNENDING = frozenset(base(name) for name in METRIC_NAMES if name.endswith("_tota
 """What the samples of our counters are called where a service leaves ``_total`` away."""
 
 
-def spelled(labels: Labels) -> Labels:
-    """Return labels in which FAISS is ``faiss``, however the service spells it."""
-    return frozenset((name, "faiss" if (name, text.lower()) == ("backend", "faiss") else text) for name, text in labels)
-
-
 class Names:
     """The metrics of the design by the service's own names, and counters by the ``_total`` that some leave away."""
 
-    def __init__(self, own: Mapping[str, str]) -> None:
-        """``own`` maps a metric of the design to the service's own name for it."""
+    def __init__(self, own: Mapping[str, str], values: Values | None = None) -> None:
+        """``own`` maps a metric of the design to the service's own name for it, ``values`` do so for labels."""
+        given = values or Values()
+        self._values = {
+            ("backend", "faiss"): "faiss",
+            ("backend", given.faiss.lower()): "faiss",
+            **{("reason", text.lower()): "flag_off" for text in given.flag_off},
+            **{("reason", text.lower()): "circuit_open" for text in given.circuit_open},
+        }
         self._back = {base(name): base(design) for design, name in own.items()}
         self._unending = set(UNENDING)
 
@@ -75,9 +78,13 @@ class Names:
         called = {name: self.sample(name) for name in {name for name, _ in found}}
         summed: dict[Key, float] = {}
         for (name, labels), value in found.items():
-            key = called[name], spelled(labels)
+            key = called[name], self.spelled(labels)
             summed[key] = summed.get(key, 0.0) + value
         return summed
+
+    def spelled(self, labels: Labels) -> Labels:
+        """Return labels with the values of the design, however the service spells them."""
+        return frozenset((name, self._values.get((name, text.lower()), text)) for name, text in labels)
 
     def sample(self, name: str) -> str:
         """Return the design's name of a sample."""

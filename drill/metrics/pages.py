@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drill.errors import CannotMeasure
-from drill.metrics.names import Names, base, implied, spelled
+from drill.metrics.names import Names, base, implied
 from drill.metrics.prometheus import PrometheusClient, Series
 from drill.metrics.scrapes import Scrapes
 from drill.metrics.selection import KEPT, SCRAPED, Selection
@@ -76,10 +76,15 @@ class Pages:
         return Page(snapshot, dropped, "" if here else self._elsewhen(label, at))
 
     def _add(self, kept: Kept, selector: str, since: float, until: float) -> None:
+        found: dict[tuple[str, Key], dict[float, float]] = {}
         for series in self.client.raw(selector, until - since, until):
-            mine = kept.setdefault(series.labels.get("instance", ""), {}).setdefault(self._key(series), [])
+            summed = found.setdefault((series.labels.get("instance", ""), self._key(series)), {})
+            for at, value in series.samples:  # two spellings of one value are one series
+                summed[at] = summed.get(at, 0.0) + value
+        for (instance, key), summed in found.items():
+            mine = kept.setdefault(instance, {}).setdefault(key, [])
             known = {at for at, _ in mine}
-            mine += [(at, value) for at, value in series.samples if at not in known]
+            mine += [(at, value) for at, value in summed.items() if at not in known]
             mine.sort()
 
     def _described(self, targets: Targets) -> Families:
@@ -99,7 +104,7 @@ class Pages:
     def _key(self, series: Series) -> Key:
         """Return the series by its name and labels on the service's own page: what Prometheus has added is left out."""
         labels = {label: text for label, text in series.labels.items() if label not in {"__name__", "instance", "job"}}
-        return self.names.sample(series.labels.get("__name__", "")), spelled(frozenset(labels.items()))
+        return self.names.sample(series.labels.get("__name__", "")), self.names.spelled(frozenset(labels.items()))
 
     def _elsewhen(self, label: str, at: float) -> str:
         """Say why a scrape that went well stored nothing of ours, if it is for the service's own timestamps."""

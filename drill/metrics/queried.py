@@ -14,6 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import ClassVar
 
+from drill.config import Values
 from drill.errors import CannotMeasure
 from drill.metrics.look import doubt, look
 from drill.metrics.names import Names
@@ -51,13 +52,15 @@ class PrometheusSource:
     direct: SnapshotSource
     """The instances' own ``/metrics``: to see what Prometheus was told to drop."""
     tick: Callable[[str], None] = lambda _text: None
+    values: Values | None = None
+    """What the service calls values of its labels."""
     waits: ClassVar[bool] = True
     _unseen: set[str] = field(default_factory=set, init=False)
     """Instances whose own pages cannot be read from here."""
 
     @cached_property
     def _pages(self) -> Pages:
-        names = Names(self.own_names)
+        names = Names(self.own_names, self.values)
         return Pages(self.client, Selection(self.selector, names.own), names)
 
     @cached_property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urljoin
 
+from drill.config import Values
 from drill.errors import CannotMeasure
 from drill.http import HttpClient, Reply
 from drill.metrics.exposition import Exposition, Repeated, Unreadable, is_openmetrics, read
@@ -32,6 +33,7 @@ class ScrapeSource:
     path: str
     names: Mapping[str, str]
     """Metric of the design -> the service's own name for it."""
+    values: Values | None = None
 
     def snapshot(self, instance: str) -> Snapshot:
         """Read one instance on a new connection.
@@ -47,7 +49,7 @@ class ScrapeSource:
                 f"{where}: seen {reply.seen()}{_moved(reply, instance)}, expected Prometheus metrics; "
                 "check [service] metrics_path"
             )
-        page, names = _parse(reply, where), Names(self.names)
+        page, names = _parse(reply, where), Names(self.names, self.values)
         names.learn(page.counters)
         return Snapshot(instance, time.monotonic(), names.families(page.families), names.samples(page.samples))
 

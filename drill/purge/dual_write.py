@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from drill.checks.flags import DUAL_WRITE, flag_says_off
+from drill.checks.flags import DUAL_WRITE
 from drill.checks.silence import short
+from drill.checks.unknown_names import flag_says_off, unknown_skips
 from drill.context import Drill
 from drill.errors import Refused
 from drill.journal.read import entry_of
@@ -76,9 +77,10 @@ def _check_service(drill: Drill) -> None:
     _check_reading(last)
     if strangers := first.snapshots.keys() ^ last.snapshots.keys():
         raise _not_proven(f"{', '.join(sorted(strangers))} was met only once")
-    moved = sorted({name for key, seen in last.snapshots.items() for name in _moved(Delta(first.snapshots[key], seen))})
-    if moved:
-        raise _not_proven(f"{', '.join(moved)} moved within {WATCH_S:g} s")
+    deltas = {name: Delta(first.snapshots[name], seen) for name, seen in last.snapshots.items()}
+    if moved := sorted({name for delta in deltas.values() for name in _moved(delta)}):
+        told = unknown_skips(deltas).text
+        raise _not_proven(f"{', '.join(moved)} moved within {WATCH_S:g} s" + (f" ({told})" if told else ""))
 
 
 def _check_reading(reading: Reading) -> None:
@@ -101,8 +103,7 @@ def _moved(delta: Delta) -> list[str]:
 
 def _off(name: str, labels: Mapping[str, str]) -> bool:
     """Whether the counter says that a write was skipped because the flag is off: that is the very proof."""
-    reason = labels.get("reason", "").lower().replace("-", "_")
-    return name == "retrieval_dual_write_skipped_total" and flag_says_off({"reason": reason})
+    return name == "retrieval_dual_write_skipped_total" and flag_says_off(labels)
 
 
 def _not_proven(seen: str) -> DualWriteNotProvenOff:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from drill.checks.smoke import search_at
+from drill.checks.unknown_names import is_it_faiss, only_backend_of
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.metrics.snapshot import Snapshot
@@ -108,6 +109,8 @@ class _Rehearsal:
         asked = evidence.samples or 0
         by_faiss = after.total(TOTAL, backend="faiss") - before.total(TOTAL, backend="faiss")
         others = after.total(TOTAL) - before.total(TOTAL) - by_faiss
+        if others > 0 and (name := only_backend_of(self.drill, [after])):
+            return evidence.judged(Verdict.INCONCLUSIVE, is_it_faiss(name))
         if others > 0:
             return evidence.judged(
                 Verdict.FAIL, f"{others:g} of {asked} queries were served by another backend than FAISS"

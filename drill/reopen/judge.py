@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from drill.checks import slo
 from drill.checks.alerts import alerts
 from drill.checks.flags import judge_backend, judge_dual_write, judge_shadow
-from drill.checks.post import circuit_open, target_errors
+from drill.checks.post import judge_circuit, target_errors
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.observation import Window
+from drill.proof.flags import Flag
 from drill.proof.spoken import ask
 from drill.record import Evidence, Scalar
 from drill.reopen.latency import not_slower
@@ -56,7 +58,8 @@ class RungJudge:
         else:
             yield "shadow", _seen(judge_shadow, drill, window)
         yield "target errors", _seen(target_errors, drill, window)
-        yield "circuit and outbox", _seen(circuit_open, drill, window)
+        proof = drill.record.entries["disable_dual_write"].evidence.proof if Flag.DUAL_WRITE in self.rung.off else ""
+        yield "circuit and outbox", _seen(partial(judge_circuit, proof=proof), drill, window)
         yield "errors", _seen(slo.errors, drill, window)
         yield "latency", _seen(slo.latency, drill, window)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from drill.checks.unknown_names import unknown_skips
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.observation import Window
@@ -72,12 +73,15 @@ class WriteWitness:
             return replace(told, verdict=Verdict.FAIL, value=len(others.of_canary), threshold=0, reason=reason)
         if seen.not_written and evidence.verdict is Verdict.PASS:
             told = replace(told, reason=f"{self._said(seen)}; {evidence.reason}")
-        remarks = [stores.problem, problem, others.problem, *self._remarks(stores, seen)]
+        unknown = unknown_skips(window.since_boot)
+        remarks = [stores.problem, problem, others.problem, unknown.text, *self._remarks(stores, seen)]
         effect = self._instances(seen, window)
         if others.names:
             effect = frozenset()
         remarks = [text for text in remarks if text]
         weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
+        if weighed.verdict is Verdict.PASS and not unknown.harmless(weighed.proof):
+            weighed = weighed.judged(Verdict.INCONCLUSIVE, weighed.reason)
         if not others.names or weighed.verdict is not Verdict.PASS:
             return replace(weighed, reason=f"{weighed.reason}{_came(others)}")
         return weighed.judged(Verdict.INCONCLUSIVE, f"{weighed.reason}{_came(others)}")

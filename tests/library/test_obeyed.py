@@ -103,6 +103,15 @@ def test_a_backend_that_the_file_does_not_name_is_a_failure(tmp_path: Path, inst
     assert "no process obeys this env file" in evidence.reason
 
 
+def test_the_only_backend_may_be_faiss_by_another_name(tmp_path: Path, instance: Instance) -> None:
+    """The key that tells it is named; beside FAISS, or by the name of a target, it stays a failure."""
+    instance.counts = {served("in_memory"): 500}
+    instance.each = {served("in_memory"): 1}
+    evidence = seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND")
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert '[metrics.values] faiss = "in_memory"' in evidence.reason
+
+
 def test_what_was_so_before_is_no_contradiction(tmp_path: Path, instance: Instance) -> None:
     """A process that has switched while it ran has counted both."""
     instance.counts = {served("pgvector"): 500}

@@ -1,6 +1,6 @@
 """A FAISS side and a target in memory, for tests of what a look-up proves."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -76,10 +76,13 @@ def drill_on(folder: Path, stores: Stores, *, toml: str = TOML, **choices: Any) 
     return attach(make_drill(folder, toml=toml, environ={"DSN": "x"}, **choices), stores)
 
 
-def watched(written: Collection[str] = (A, B), **choices: Any) -> Any:
-    """Return a window in which both instances served their probes, and those of ``written`` took users' writes."""
+def watched(written: Collection[str] = (A, B), more: Mapping[str, float] | None = None, **choices: Any) -> Any:
+    """Return a window in which both instances served their probes, and those of ``written`` took users' writes.
+
+    ``more`` was born meanwhile.
+    """
     before = [snapshot(name, {FAISS: 5, INGEST: 1}) for name in (A, B)]
-    after = [snapshot(name, {FAISS: 25, INGEST: 4 if name in written else 1}) for name in (A, B)]
+    after = [snapshot(name, {FAISS: 25, INGEST: 4 if name in written else 1, **(more or {})}) for name in (A, B)]
     return window(before, after, probes(20, (A, B)), **choices)
 
 

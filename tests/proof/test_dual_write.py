@@ -22,6 +22,24 @@ def test_documents_that_users_wrote_and_that_did_not_arrive_prove_it(tmp_path: P
     assert evidence.detail["known documents found beside"] == 25
 
 
+def test_an_unknown_reason_of_skipped_writes_is_a_remark_where_no_document_arrived(tmp_path: Path) -> None:
+    """Without documents that prove it, the reason and the key that names it are what is missing."""
+    skips = {"retrieval_dual_write_skipped_total{reason=cold_store}": 4.0}
+    evidence = judged(drill_on(tmp_path, stores := Stores()), stores, a=NEW, seen=watched(more=skips))
+    assert evidence.verdict is Verdict.PASS
+    assert 'skipped{reason="cold_store"} +4' in evidence.reason
+
+
+@pytest.mark.parametrize(("writes", "reason"), [({}, "cold_store"), (NEW, "retry_later")])
+def test_an_unknown_reason_proves_nothing_by_itself(tmp_path: Path, writes: dict[str, str], reason: str) -> None:
+    """A write that sounds held back did not stay away because of the flag."""
+    skips = {f"retrieval_dual_write_skipped_total{{reason={reason}}}": 4.0}
+    evidence = judged(drill_on(tmp_path, stores := Stores()), stores, a=writes, seen=watched(more=skips))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert f'skipped{{reason="{reason}"}} +4' in evidence.reason
+    assert "[metrics.values] flag_off" in evidence.reason
+
+
 def test_a_restart_and_silence_are_inconclusive(tmp_path: Path) -> None:
     """Nobody wrote, no counter moved: whatever the file says, nothing shows what the service does."""
     evidence = judged(drill_on(tmp_path, stores := Stores()), stores)

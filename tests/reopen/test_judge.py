@@ -21,7 +21,7 @@ from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 from tests.library.world import make_drill, served
 
-CALLS = ("judge_backend", "judge_shadow", "target_errors", "circuit_open", "alerts", "not_slower")
+CALLS = ("judge_backend", "judge_shadow", "target_errors", "judge_circuit", "alerts", "not_slower")
 ARRIVED = Evidence(Verdict.PASS, "all arrived")
 PARTS = ["backend", "shadow", "target errors", "circuit and outbox", "errors", "latency"]
 
@@ -32,7 +32,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Evidence]:
     found = {name: Evidence(Verdict.PASS, f"{name} is good") for name in (*CALLS, "errors", "latency")}
 
     def instead(name: str) -> Callable[..., Evidence]:
-        def seen(*_arguments: Any) -> Evidence:
+        def seen(*_arguments: Any, **_named: Any) -> Evidence:
             if found[name].verdict is Verdict.ERROR:
                 raise CannotMeasure(found[name].reason)
             return found[name]

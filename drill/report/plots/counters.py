@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from drill.checks.flags import flag_says_off
+from drill.checks.unknown_names import circuit_is_open, flag_says_off
 from drill.metrics.snapshot import Key
 from drill.report.plots import Legend, Plot
 from drill.report.plots.svg import BAD, GOOD, INSTANCES, MARKERS, SIGNS, SOFT, Canvas
@@ -35,18 +35,14 @@ class Counter:
         return sum(value for (name, labels), value in samples.items() if self.counts(name, dict(labels)))
 
 
-def _off(labels: Mapping[str, str]) -> bool:
-    return flag_says_off(labels)
-
-
 COUNTERS = (
     Counter("shadow-read", lambda name, _: name.startswith("retrieval_shadow_")),
     Counter("dual-write errors", lambda name, _: name == "retrieval_dual_write_errors_total"),
     Counter(
         "dual-write skipped",
-        lambda name, labels: name == SKIPPED and not _off(labels) and labels.get("reason") != "circuit_open",
+        lambda name, labels: name == SKIPPED and not flag_says_off(labels) and not circuit_is_open(labels),
     ),
-    Counter("circuit open", lambda name, labels: name == SKIPPED and labels.get("reason") == "circuit_open"),
+    Counter("circuit open", lambda name, labels: name == SKIPPED and circuit_is_open(labels)),
     Counter("outbox size", lambda name, _: name == "retrieval_dual_write_outbox_size", gauge=True),
 )
 """In the order of the panels. Writes that are skipped because the flag is off are what is wanted, and not counted."""
