@@ -1,27 +1,21 @@
 """``python -m drill purge plan|run|undo|status``: step 2 of the runbook on its own, for what was deferred."""
 
 import argparse
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from drill.context import Drill
 from drill.errors import CannotMeasure, Refused, UsageError
 from drill.printable import show
+from drill.signals import EndingSignals
 from drill.verdict import EXIT_CODES, Result
 
 if TYPE_CHECKING:
     from drill.purge.model import Delta, PurgeReport
     from drill.purge.progress import Ticker
     from drill.purge.standalone import Request
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal: ends the purge between two statements, as a drill is ended."""
 
 
 def add_purge(parser: argparse.ArgumentParser) -> None:
@@ -78,16 +72,14 @@ def _command(action: Action, name: str) -> Callable[[argparse.Namespace], int]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    def stop(number: int, _frame: object) -> NoReturn:
-        raise Stopped(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+def _signals() -> Iterator[EndingSignals]:
+    """End the purge between two statements, as a drill is ended."""
+    signals = EndingSignals()
+    signals.listen()
     try:
-        yield
+        yield signals
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signals.let_go(ended=False)
 
 
 @contextmanager

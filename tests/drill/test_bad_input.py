@@ -117,8 +117,10 @@ def test_a_second_drill_at_the_same_time_is_refused(env_desk: Desk) -> None:
         ran.expect(11)
         clear_line(ran.output, "lock")
         assert [entry["result"] for entry in ran.entries] == ["refused"]
-    finally:
         first.terminate()
-        first.communicate(timeout=60)
-    assert first.returncode == 12
+        output, _ = first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.communicate()
+    assert first.returncode == 12, output.decode()
     assert [entry["result"] for entry in env_desk.journal()] == ["refused", "interrupted"]
