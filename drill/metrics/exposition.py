@@ -166,9 +166,7 @@ def _labels(text: str) -> frozenset[tuple[str, str]]:
     if len({name for name, _ in pairs}) < len(pairs) or any(name == "__name__" for name, _ in pairs):
         raise Unreadable("a label that stands twice in one series")
     if "\\" in text:
-        pairs = [
-            (name, _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], value)) for name, value in pairs
-        ]
+        pairs = [(name, _ESCAPED.sub(_meant, value)) for name, value in pairs]
     return frozenset(pair for pair in pairs if pair[1])
 
 

@@ -3,14 +3,16 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from drill.comeback import EFFECT_S, Comeback, new_processes
+from drill.comeback import EFFECT_S, Clocks, Comeback, new_processes
 from drill.context import Drill
 from drill.http import Reply
 from drill.observation import Reading
@@ -189,9 +191,12 @@ def test_processes_that_do_not_tell_their_start_are_back_once_nothing_speaks_aga
 def test_a_process_that_says_that_its_flag_is_rolled_back_is_not_waited_for(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, told: dict[Flag, bool], back: bool
 ) -> None:
+    """Once a look: it takes no worker's flags for those of all, and is no proof."""
     said = {A: Spoken(told), B: Spoken({Flag.BACKEND: True})}
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, **_: said)
+    asked: list[int] = []
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, times: (asked.append(times), said)[1])
     assert scene.shows(OLD, OLD).comeback(rolled_back=[BACKEND]).look() is back
+    assert asked == [1]
 
 
 def test_behind_one_address_every_process_that_was_met_must_be_new(scene: Scene) -> None:
@@ -217,6 +222,36 @@ def test_it_is_looked_until_all_are_back_or_the_time_is_over_and_once_at_least(
     back.wait(deadline)
     assert 3 - len(scene.readings) == looks
     assert (back.late == []) is (looks == 3)
+
+
+class StillWaitingError(Exception):
+    """Stands for the time that is waited."""
+
+
+@pytest.mark.parametrize(
+    ("known", "shown", "status", "waits"),
+    [
+        (True, None, 200, True),  # it could be read before, and cannot: stopped
+        (True, NEW, 503, True),  # another one starts
+        (True, OLD, 200, False),
+        (True, OLD, 503, False),
+        (False, None, 503, True),  # its metrics never told; its health does
+        (False, None, 200, False),
+    ],
+)
+def test_a_restart_that_is_seen_to_begin_is_waited_for_beyond_the_time_and_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, known: bool, shown: float | None, status: int, waits: bool
+) -> None:
+    def pause(_waited: float) -> float:
+        raise StillWaitingError
+
+    monkeypatch.setattr("drill.comeback.pause_s", pause)
+    if not known:
+        scene.before = reading(0.0, snapshot(B, started=OLD), unread={A: "HTTP 404"})
+    scene.service.statuses[A] = status
+    back = scene.shows(shown, OLD).comeback()
+    with pytest.raises(StillWaitingError) if waits else nullcontext():
+        back.wait(0.0, float("inf"))
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -271,6 +306,24 @@ def test_a_process_that_started_after_the_write_is_a_new_one_by_the_clock_of_its
     after = reading(1.0, snapshot(A, started=time.time() + started_s))
     for before in (None, Reading(0, 0, {}, {A: "connection refused"})):
         assert new_processes(drill, before, after) == ([A] if new else [])
+
+
+@pytest.mark.parametrize(
+    ("dates", "ahead"),
+    [
+        ([0, 10], 10),  # an answer may come late: the clock is as far ahead as the promptest shows
+        ([10, 0], 10),
+        ([0, 29, 58], 58),
+        ([0, 30], 0),  # the clock was set: a process may have started by either
+        ([0, 600, 605], 0),
+        ([600, 0, 5], 5),
+    ],
+)
+def test_a_clock_that_was_set_has_two_distances_and_late_answers_make_none(dates: list[int], ahead: float) -> None:
+    clocks = Clocks(cast("Any", SimpleNamespace(seconds=lambda: 1e9)))
+    for date in dates:
+        clocks.note(A, formatdate(1e9 + date, usegmt=True))
+    assert clocks.ahead(A) == ahead
 
 
 def test_where_there_is_a_process_to_compare_with_no_clock_is_asked(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_one_tenant_is_judged_by_its_own_answers(tmp_path: Path) -> None:
     [
         (["d1", "d2", "d3", "d4"], ["d1", "d2"], Verdict.PASS),
         (["d1", "d2", "d3", "d4"], ["d1"], Verdict.FAIL),
+        (["d1", "d2", "d3", "d4", "d5"], ["d1", "d2"], Verdict.FAIL),
         (["d1"], [], Verdict.FAIL),
         (["d1", "d2"], ["d3", "d4"], Verdict.PASS),
     ],
@@ -167,6 +168,64 @@ def test_many_queries_that_find_the_same_few_documents_are_unproven(
     evidence = judged(drill)
     assert evidence.verdict is verdict
     assert ("find 2 of 100 documents" in evidence.reason) == (verdict is Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("documents", "found", "verdict"),
+    [
+        (8, 2, Verdict.PASS),
+        (8, 1, Verdict.INCONCLUSIVE),
+        (11, 2, Verdict.PASS),
+        (100, 5, Verdict.PASS),
+        (100, 4, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_different_queries_find_a_quarter_of_few_documents_together_or_as_many_as_one_asks_for(
+    tmp_path: Path, documents: int, found: int, verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(documents)})
+    for number in range(3):
+        answer(drill, names(found), query=str(number))
+    assert judged(drill).verdict is verdict
+
+
+def test_what_queries_find_in_the_end_is_what_they_find(tmp_path: Path) -> None:
+    """An index that was lost before the middle of the window was whole at first."""
+    drill = begun(tmp_path, {"a": names(100)})
+    for number in range(3):
+        answer(drill, names(5, first=10 * number), at=0.1 * SPAN_S, query=str(number))
+        answer(drill, names(2), at=EARLY, query=str(number))
+    assert judged(drill).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "verdict"),
+    [
+        (0.45, 0.5, Verdict.FAIL),
+        (0.45, 0.55, Verdict.FAIL),
+        (0.5, 0.9, Verdict.PASS),
+        (0.1, 0.45, Verdict.PASS),
+    ],
+)
+def test_early_and_late_are_the_halves_of_the_window(
+    tmp_path: Path, first: float, again: float, verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    answer(drill, names(5), at=first * SPAN_S)
+    answer(drill, ["d1"], at=again * SPAN_S)
+    assert judged(drill).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "verdict"),
+    [(1, 1, Verdict.INCONCLUSIVE), (3, 2, Verdict.INCONCLUSIVE), (2, 3, Verdict.FAIL)],
+)
+def test_answers_fail_if_most_of_them_are_unknown_and_half_is_not_most(
+    tmp_path: Path, known: int, unknown: int, verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    answer(drill, [*names(known), *names(unknown, first=1000)])
+    assert judged(drill).verdict is verdict
 
 
 def test_ids_that_are_numbers_are_ids(tmp_path: Path) -> None:

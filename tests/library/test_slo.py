@@ -221,6 +221,11 @@ def test_http_requests_without_a_status_hide_their_failures(drill: Drill, labels
     assert "300 HTTP requests carry no status" in evidence.reason
 
 
+def test_kinds_of_failures_are_named_the_most_frequent_first_and_then_by_name() -> None:
+    failures = Failures("probes", 20, {"HTTP 503": 2, "timeout": 4, "HTTP 500": 2, "TLS": 1})
+    assert failures.count == "9 of 20 (timeout: 4, HTTP 500: 2, HTTP 503: 2, others: 1)"
+
+
 def test_errors_of_clients_are_none_of_the_service(drill: Drill) -> None:
     assert judge_errors(drill, {"http_requests_total{status=404}": 300}).verdict is Verdict.PASS
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from drill.checks.workers import ASKED, TOTAL, partly_counted, several_workers
 from drill.context import Drill
+from drill.http import Reply
+from drill.limits import Apart
 from drill.observation import Reading
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
 from tests.library.world import A, B, make_drill, reading, snapshot
@@ -99,6 +102,28 @@ def test_an_instance_that_counts_some_of_the_drill_s_own_requests_and_not_all_is
     counting(server, counted)
     seen = f"{server.url[7:]} counts {counted} of {ASKED} requests that only this drill sends"
     assert partly_counted(drill) == (seen if partly else "")
+
+
+@pytest.mark.parametrize(
+    "untold",
+    [Reply(429, "", b"", 0.01, apart=Apart.LIMITED), Reply(0, "", b"", 0.01, error="connection broken off")],
+    ids=["limited", "broken off"],
+)
+def test_a_request_that_was_not_answered_need_not_be_counted(
+    drill: Drill, server: ScriptedService, untold: Reply
+) -> None:
+    """A gateway turns some away: whoever counts the rest counts all that it gets."""
+    replies = [untold] * 3 + [Reply(405, "", b"", 0.01)] * (ASKED - 3)
+
+    def page(_body: object) -> Answer:
+        counted = f'http_requests_total{{method="OPTIONS"}} {0 if replies else ASKED - 3}'
+        text = f"# TYPE http_requests counter\nprocess_start_time_seconds 1.0\n{counted}\n"
+        return Answer(text.encode(), kind=CLASSIC)
+
+    server.script["GET", "/metrics"] = page
+    drill.__dict__["client"] = SimpleNamespace(get=drill.client.get, request=lambda *_, **__: replies.pop())
+    assert partly_counted(drill) == ""
+    assert not replies
 
 
 def test_an_instance_that_counts_a_little_later_is_waited_for(drill: Drill, server: ScriptedService) -> None:
