@@ -1,10 +1,11 @@
 """``docs/mutation.md``, made of the last results of every module."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutation.explained import explanation
+from mutation.explained import explanation, explanation_of_kind
 from mutation.run import ROOT, Mutant
 from mutation.targets import TARGETS
 
@@ -22,8 +23,9 @@ survives: then a check could be wrong in this way and nobody would know. One tha
 
 `python -m mutation drill/checks/slo.py` does one module, in less than a minute of processor time. A mutant inside a
 function is tried in a fork of one pytest session, by the tests that reach that function (`mutation/forks.py`); what is
-changed outside of functions is tried in a fresh process, by all tests of the module. First the tests must be green
-without a mutant, both ways. Results are kept in `build/mutation`; `--docs-only` writes this page of them.
+changed outside of functions is tried in a fresh process, by all tests of the module, unless it is of a kind that may
+survive. First the tests must be green without a mutant, both ways. Results are kept in `build/mutation`; `--docs-only`
+writes this page of them.
 """
 
 
@@ -54,13 +56,15 @@ def _lines() -> Iterator[str]:
             continue
         yield _row(f"`{module}`", mutants)
     yield _row("all", [mutant for mutants in results.values() for mutant in mutants])
-    yield from ("", "## Survivors", "", "| where | change | why it may survive |", "|---|---|---|")
-    for module, mutants in results.items():
-        for mutant in mutants:
-            if mutant.survived:
-                change = f"`{mutant.before}` -> `{mutant.after}`".replace("|", "\\|")
-                why = explanation(mutant) or "**not explained**"
-                yield f"| `{module}` {mutant.function} | {change} | {why} |"
+    left = [mutant for mutants in results.values() for mutant in mutants if mutant.survived]
+    kinds = Counter(kind for mutant in left if (kind := explanation_of_kind(mutant)))
+    yield from ("", "## Kinds of survivors", "", "| why they may survive | mutants |", "|---|---|")
+    yield from (f"| {kind} | {count} |" for kind, count in kinds.most_common())
+    yield from ("", "## Other survivors", "", "| where | change | why it may survive |", "|---|---|---|")
+    for mutant in left:
+        if not explanation_of_kind(mutant):
+            change = f"`{mutant.before}` -> `{mutant.after}`".replace("|", "\\|")
+            yield f"| `{mutant.module}` {mutant.function} | {change} | {explanation(mutant) or '**not explained**'} |"
 
 
 def _row(name: str, mutants: list[Mutant]) -> str:

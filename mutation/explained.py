@@ -6,7 +6,12 @@ from mutation.run import Mutant
 
 NO_BEHAVIOUR = (
     (r"^@dataclass\(", "", "frozen and slots forbid things; nothing that is right behaves differently without them"),
-    (r"^[A-Z_]+ = ", "", "a measure that was chosen: one step more or less is neither right nor wrong"),
+    (
+        r"^_?[A-Z][A-Z_]*(, [A-Z_]+)* = (?!.*\b(True|False|not|and|or)\b)[^=<>]*$",
+        "",
+        "a measure that was chosen: one step more or less is neither right nor wrong",
+    ),
+    (r"\bround\(.*, 1\)", r"\bround\(.*, [02]\)", "how many digits of a number are shown"),
     (r"^if TYPE_CHECKING:", "", "imports for typing alone"),
     (
         r"strict=True",
@@ -55,7 +60,14 @@ EXPLAINED: dict[str, str] = {
 
 def explanation(mutant: Mutant) -> str:
     """Return why a mutant may survive; empty if there is no reason."""
-    for before, after, why in NO_BEHAVIOUR:
-        if re.search(before, mutant.before) and re.search(after, mutant.after):
-            return why
-    return EXPLAINED.get(mutant.key, "")
+    return explanation_of_kind(mutant) or EXPLAINED.get(mutant.key, "")
+
+
+def explanation_of_kind(mutant: Mutant) -> str:
+    """Return why mutants of this kind may survive; empty if there is no reason for all of them."""
+    fits = (
+        why
+        for before, after, why in NO_BEHAVIOUR
+        if re.search(before, mutant.before) and re.search(after, mutant.after)
+    )
+    return next(fits, "")

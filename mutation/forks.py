@@ -1,7 +1,8 @@
 """A pytest plugin that collects once and tries each mutant in a fork: no start-up, only the tests that reach it.
 
 A mutant inside a function is that function with other code. What is changed outside of functions (a constant, a
-decorator) may have been imported already, and is left to cosmic-ray: a fresh process for each.
+decorator) may have been imported already, and is left to cosmic-ray: a fresh process for each. One of these that may
+survive anyhow is not tried.
 """
 
 import ast
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from cosmic_ray.work_item import MutationSpec, WorkResult
+    from cosmic_ray.work_db import WorkDB
+    from cosmic_ray.work_item import MutationSpec, WorkItem, WorkResult
 
 MODULE, SESSION, TIMEOUT = "MUTATION_MODULE", "MUTATION_SESSION", "MUTATION_TIMEOUT_S"
 """Environment: the file that is mutated, cosmic-ray's database, and after how long a mutant counts as noticed."""
@@ -59,7 +61,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
                 first = _first_red(session, tests, changes)
                 red.update(test.nodeid for test in tests[first - 1 : first])
                 database.set_result(item.job_id, _result(source, mutated, noticed=first != 0))
+            else:
+                _spare(database, item, path, _result(source, mutated, noticed=False))
     return True
+
+
+def _spare(database: "WorkDB", item: "WorkItem", path: Path, result: "WorkResult") -> None:
+    """Take a mutant that may survive for one that did: what it would cost to try it tells nothing."""
+    from mutation.explained import explanation
+    from mutation.run import mutant_of
+
+    if explanation(mutant_of(str(path), path.read_text(), item.mutations[0], result)):
+        database.set_result(item.job_id, result)
 
 
 def _mutated(source: str, spec: "MutationSpec") -> str | None:

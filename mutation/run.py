@@ -121,10 +121,11 @@ def _read(session: Path, source: Path, module: str) -> Iterator[Mutant]:
         items = {item.job_id: item.mutations[0] for item in found.work_items}
         for job, result in found.results:
             if result.worker_outcome == "normal":
-                yield _mutant(module, text, items[job], result)
+                yield mutant_of(module, text, items[job], result)
 
 
-def _mutant(module: str, text: str, spec: "MutationSpec", result: "WorkResult") -> Mutant:
+def mutant_of(module: str, text: str, spec: "MutationSpec", result: "WorkResult") -> Mutant:
+    """Return a mutant of ``module``, whose unchanged source is ``text``, with what became of it."""
     lines = [line for line in (result.diff or "").splitlines() if line and not CONTEXT.match(line)]
     before, after = (" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
     operator = spec.operator_name.removeprefix("core/")
