@@ -16,6 +16,7 @@ from drill.record import Evidence, Scalar
 from drill.verdict import Verdict
 
 TRIES = 3
+MAY_BE_USERS = "not told from what users ask meanwhile: [service.chat] expect_text proves that it was asked"
 
 
 def chat(drill: Drill) -> Evidence:
@@ -86,7 +87,9 @@ def _with_retrieval(settings: Chat, evidence: Evidence, witness: RetrievalAsked)
         return replace(evidence, detail=detail)
     asked = f"retrieval was asked {witness.most:g} times meanwhile"
     if not witness.missing:
-        return evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}")
+        by_users = {} if witness.told_apart or settings.expect_text else {"retrieval for the chat": MAY_BE_USERS}
+        passed = evidence.judged(Verdict.PASS, f"{evidence.reason}; {asked}")
+        return replace(passed, detail={**passed.detail, **by_users})
     reason = (
         f"{witness.answers} answers, but {asked}: that they come from retrieval is not proven. Ask what only a "
         "document answers ([service] chat_body), or set [service.chat] asks_retrieval = false if the chat asks another "

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 
 from drill.checks.no_probes import probes_of
 from drill.context import Drill
@@ -25,6 +26,8 @@ WHOLE = 0.98
 COUNTED_S = 0.5
 """How long a service may take to count what it has answered."""
 POLL_S = 0.25
+LATELY_S = 30.0
+"""Probes that are no older tell how long a search takes."""
 WATCHED = 6
 """Answers that are watched: each costs some readings of every instance."""
 
@@ -51,6 +54,11 @@ class RetrievalAsked:
         return self.requests < self.answers or (beyond is not None and beyond < self.answers / 2)
 
     @property
+    def told_apart(self) -> bool:
+        """Whether what users ask can be told from what the chat asks."""
+        return self._beyond_searches() is not None
+
+    @property
     def most(self) -> float:
         """How often retrieval was asked at most for the answers, as far as it can be told."""
         beyond = self._beyond_searches()
@@ -75,8 +83,13 @@ class RetrievalAsked:
         return None if self._under_way(searched, self._first.ended, self._last.began) > 1 else asked - searched
 
     def _under_way(self, searched: float, since: float, until: float) -> float:
-        """Return how many searches are under way on average: one takes no longer than an answer that is made of it."""
-        return searched / max(until - since, 1e-9) * self._taken_s / max(self.answers, 1)
+        """Return how many searches are under way on average."""
+        return searched / max(until - since, 1e-9) * self._search_s(since, until)
+
+    def _search_s(self, since: float, until: float) -> float:
+        """Return how long a search takes: what probes saw lately, else an answer, for which one may be made."""
+        lately = probes_of(self.drill).results(since - LATELY_S, until)
+        return fmean([one.latency_s for one in lately if one.ok] or [self._taken_s / max(self.answers, 1)])
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""

@@ -12,6 +12,7 @@ from drill.checks.chat import chat
 from drill.context import Drill
 from drill.errors import UsageError
 from drill.observation import Window, open_window
+from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
@@ -61,14 +62,15 @@ def page(server: Counted) -> Answer:
     return Answer("\n".join([*lines, ""]).encode(), kind=CLASSIC)
 
 
-def drill_of(folder: Path, *servers: ScriptedService, text: str = "") -> Drill:
+def drill_of(folder: Path, *servers: ScriptedService, text: str = "", search_s: float = 0.0) -> Drill:
     urls = ", ".join(f'"{server.url}"' for server in servers)
     toml = f"[service]\ninstances = [{urls}]\n" + (f"[service.chat]\n{text}\n" if text else "")
-    return with_probes(with_primary(make_drill(folder, toml=toml)), Probes())
+    lately = ProbeResult(time.monotonic() - 1, servers[0].url, search_s, ok=True, error="")
+    return with_probes(with_primary(make_drill(folder, toml=toml)), Probes([lately]))
 
 
-def asked(folder: Path, server: ScriptedService, text: str = "") -> Evidence:
-    return chat(drill_of(folder, server, text=text))
+def asked(folder: Path, server: ScriptedService, text: str = "", search_s: float = 0.0) -> Evidence:
+    return chat(drill_of(folder, server, text=text, search_s=search_s))
 
 
 def test_a_chat_that_asks_retrieval_for_each_answer_passes(tmp_path: Path, server: Counted) -> None:
@@ -112,13 +114,31 @@ def test_where_requests_are_counted_by_route_users_hide_nothing(
 def test_where_many_searches_are_under_way_routes_show_nothing(tmp_path: Path, server: Counted) -> None:
     """What is under way at either end is counted on one side only."""
     server.each, server.users, server.searched = 0, 5, True
+    evidence = asked(tmp_path, server, search_s=60.0)
+    assert evidence.verdict is Verdict.PASS
+    assert "expect_text" in str(evidence.detail["retrieval for the chat"])
+
+
+def test_a_chat_that_takes_long_hides_nothing(tmp_path: Path, server: Counted) -> None:
+    """How many searches are under way depends on how long they take, not on what a language model takes."""
+    server.each, server.users, server.searched = 0, 5, True
 
     def slow(_body: object) -> Answer:
         time.sleep(0.4)
         return said(server, ANSWER)
 
     server.script["POST", CHAT] = slow
-    assert asked(tmp_path, server).verdict is Verdict.PASS
+    assert asked(tmp_path, server).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("text", "said"), [("", True), ("expect_text = 'runbook'", False)])
+def test_where_users_are_not_told_from_the_chat_that_is_said(
+    tmp_path: Path, server: Counted, text: str, said: bool
+) -> None:
+    """Unless the answer itself shows it."""
+    evidence = asked(tmp_path, server, text)
+    assert evidence.verdict is Verdict.PASS
+    assert ("retrieval for the chat" in evidence.detail) is said
 
 
 def test_a_drill_that_does_not_probe_does_not_begin_to(tmp_path: Path, server: Counted) -> None:
