@@ -11,10 +11,12 @@ import gc
 import importlib
 import inspect
 import json
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from cosmic_ray.work_item import MutationSpec, WorkItem, WorkResult
 
 MODULE, SESSION, TIMEOUT = "MUTATION_MODULE", "MUTATION_SESSION", "MUTATION_TIMEOUT_S"
-"""Environment: the file that is mutated, cosmic-ray's database, and after how long a mutant counts as noticed."""
+"""Environment: the file that is mutated, cosmic-ray's database, and after how long a mutant counts as noticed, if the
+tests take no longer without one."""
+TIMES = 4
+"""So much longer than without a mutant the tests may take: a busy machine is no test that notices."""
 UNKNOWN = 255
 """Exit status of a fork that broke, was killed or went red late."""
 Change = tuple[FunctionType, FunctionType]
@@ -45,8 +50,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     path = Path(os.environ[MODULE])
     module, source = sys.modules[".".join(path.with_suffix("").parts)], path.read_text()
     reached = _reached(session, str(module.__file__))
-    if _first_red(session, session.items, ()):
+    began = time.monotonic()
+    if _first_red(session, session.items, (), math.inf):
         pytest.exit("the tests are not green in a fork without a mutant", returncode=1)
+    limit_s = max(float(os.environ[TIMEOUT]), TIMES * (time.monotonic() - began))
     red: Counter[str] = Counter()
     """What has noticed most is asked first."""
     with use_db(os.environ[SESSION], WorkDB.Mode.open) as database:
@@ -58,7 +65,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
                 names = {old.__qualname__ for old, _ in changes}
                 tests = [test for test in session.items if names & reached[test.nodeid]]
                 tests.sort(key=lambda test: -red[test.nodeid])
-                first = _first_red(session, tests, changes)
+                first = _first_red(session, tests, changes, limit_s)
                 red.update(test.nodeid for test in tests[first - 1 : first])
                 database.set_result(item.job_id, _result(source, mutated, noticed=first != 0))
             else:
@@ -121,13 +128,13 @@ def _differ(old: FunctionType, new: FunctionType) -> bool:
     ) != (new.__code__, new.__defaults__, new.__kwdefaults__)
 
 
-def _first_red(session: pytest.Session, tests: Sequence[pytest.Item], changes: Sequence[Change]) -> int:
+def _first_red(session: pytest.Session, tests: Sequence[pytest.Item], changes: Sequence[Change], limit_s: float) -> int:
     def work() -> int:
         for old, new in changes:
             old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
         return _run_tests(session, tests)
 
-    return _fork(work)
+    return _fork(work, limit_s)
 
 
 def _run_tests(session: pytest.Session, tests: Sequence[pytest.Item]) -> int:
@@ -169,7 +176,7 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
         answer.write_text(json.dumps([called, sorted(sys.modules)]))
         return status
 
-    if _fork(work):
+    if _fork(work, math.inf):
         pytest.exit(f"the tests of {file} are not green", returncode=1)
     called, modules = json.loads(answer.read_text())
     for name in modules:
@@ -179,13 +186,13 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
     return {name: set(functions) for name, functions in called.items()}
 
 
-def _fork(work: Callable[[], int]) -> int:
-    """Do ``work`` in a copy of this process and return what it does; one that takes too long is killed."""
+def _fork(work: Callable[[], int], limit_s: float) -> int:
+    """Do ``work`` in a copy of this process and return what it does; one that takes longer than that is killed."""
     child = os.fork()
     if child:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         return status if status >= 0 else UNKNOWN
-    signal.alarm(int(os.environ[TIMEOUT]))
+    signal.alarm(0 if math.isinf(limit_s) else math.ceil(limit_s))
     status = UNKNOWN
     try:
         status = work()

@@ -104,7 +104,7 @@ def _config(module: str) -> str:
     return f"""\
 [cosmic-ray]
 module-path = "{module}"
-timeout = {TIMEOUT_S}
+timeout = {5 * TIMEOUT_S}
 excluded-modules = []
 test-command = {json.dumps(shlex.join(_tests(module)))}
 

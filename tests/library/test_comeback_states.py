@@ -194,7 +194,12 @@ def test_a_process_that_says_that_its_flag_is_rolled_back_is_not_waited_for(
     """Once a look: it takes no worker's flags for those of all, and is no proof."""
     said = {A: Spoken(told), B: Spoken({Flag.BACKEND: True})}
     asked: list[int] = []
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, times: (asked.append(times), said)[1])
+
+    def ask(_drill: Drill, *, times: int) -> Mapping[str, Spoken]:
+        asked.append(times)
+        return said
+
+    monkeypatch.setattr("drill.proof.spoken.ask", ask)
     assert scene.shows(OLD, OLD).comeback(rolled_back=[BACKEND]).look() is back
     assert asked == [1]
 
