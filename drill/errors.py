@@ -18,6 +18,9 @@ others chose stand in it as `drill.printable` leaves them.
 
 from drill.printable import printable
 
+NOT_THERE = "does not exist; expected the service's env file"
+"""What is said of an env file that is not there; the history of drills knows a mistyped name by it."""
+
 
 class DrillError(Exception):
     """Base of all errors of the drill."""

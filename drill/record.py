@@ -196,6 +196,10 @@ class DrillRecord:
     """The service before and after; ``None`` if it was not looked at."""
     rungs: list[RungRecord] = field(default_factory=list)
     """The rungs of step 7 that were climbed, in order."""
+    disobeyed: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Instance -> flag (``KEY=VALUE``) that it is seen to disobey -> what it says of itself."""
+    next_step: str = ""
+    """What to do about them; empty if none does."""
     report: str = ""
     plan: str = ""
     """The id of the plan that a dry-run has left; empty if it left none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drill.envfile.edit import MAX_BYTES
 from drill.envfile.osops import CREATE_FLAGS, READ_FLAGS, OsLayer, read_all, said, write_all
-from drill.errors import EnvFileRefused
+from drill.errors import NOT_THERE, EnvFileRefused
 
 _CONTENT_BOUND = frozenset({"security.ima", "security.evm"})
 """Attributes that sign the content: the kernel makes new ones for new bytes."""
@@ -50,7 +50,7 @@ def find(ops: OsLayer, path: Path) -> os.stat_result:
     try:
         status = ops.lstat(path)
     except FileNotFoundError:
-        raise EnvFileRefused(f"{path.name} does not exist; expected the service's env file; check --env-file") from None
+        raise EnvFileRefused(f"{path.name} {NOT_THERE}; check --env-file") from None
     except OSError as error:
         raise EnvFileRefused(
             f"{path.name} cannot be looked at ({said(error)}); check --env-file and its rights"

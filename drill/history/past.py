@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drill.errors import NOT_THERE
 from drill.foreign import ForeignError, decode_object, lines, moment, number, opened
 from drill.journal.verify import VerifyResult, verify
 from drill.verdict import Result
@@ -38,6 +39,8 @@ class Past:
     p95_ms: float | None
     """P95 of the probes over the observation window, and the objective that it was judged by."""
     p95_limit_ms: float | None
+    looked: bool = True
+    """Whether there was an env file: a mistyped name is no environment."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -58,6 +61,8 @@ class EnvHistory:
     name: str = ""
     """As its last drill has shown it, with the beginning of its identity if another one shows the same."""
     drills: int = 0
+    looked: bool = False
+    """Whether any of them has found an env file."""
     superseded: bool = False
     """Whether these are drills of earlier releases, and environments of that name have been drilled since."""
     last: datetime | None = None
@@ -79,6 +84,7 @@ class EnvHistory:
         """Count a drill in."""
         self.drills += 1
         self.name = drill.env_file
+        self.looked = self.looked or drill.looked
         self.last = max(self.last or drill.at, drill.at)
         if drill.succeeded and drill.apply:
             self.performed = max(self.performed or drill.at, drill.at)
@@ -97,7 +103,7 @@ class History:
     unreadable: int = 0
     """Lines that tell of no drill: torn by a crash, or not ours."""
     envs: list[EnvHistory] = field(default_factory=list)
-    """By env file, the one that was drilled last first."""
+    """By env file, the one that was drilled last first; a name under which there never was a file is none."""
 
     def stale(self, max_age_days: float, now: datetime) -> list[EnvHistory]:
         """Return the environments whose last successful drill is more than ``max_age_days`` ago, or never was.
@@ -121,6 +127,7 @@ def read_history(journal: Path) -> History:
             kept.append(drill)
             history.total += 1
             envs.setdefault(drill.key, EnvHistory(drill.key)).take(drill)
+    envs = {key: env for key, env in envs.items() if env.looked}
     history.drills = sorted(kept, key=lambda drill: drill.at, reverse=True)
     _tell_apart(envs.values())
     history.envs = sorted(envs.values(), key=lambda env: env.last or datetime.min.replace(tzinfo=UTC), reverse=True)
@@ -148,7 +155,7 @@ def parse(line: bytes) -> Past | None:
         return None
     if not isinstance(entry.get("env_file"), str) or "drill_id" not in entry:
         return None
-    latency = _check(entry, "slo.latency")
+    latency, plan = _check(entry, "slo.latency"), _check(entry, "preflight.env_file")
     return Past(
         at=at,
         env_file=entry["env_file"],
@@ -163,6 +170,7 @@ def parse(line: bytes) -> Past | None:
         downtime_s=_number(entry.get("downtime_s")),
         p95_ms=_number(latency.get("value")),
         p95_limit_ms=_number(latency.get("threshold")),
+        looked=entry.get("result") != Result.REFUSED or NOT_THERE not in _text(plan.get("reason")),
     )
 
 

@@ -78,7 +78,8 @@ def _failure(record: DrillRecord, worst: str) -> Headline:
     if not record.flags_written:
         return Headline("A check failed", worst, "The env file was not written. Look at the red rows below.")
     text = "On FAISS, but something is wrong" if _flags_proven(record) else "The rollback did not take hold"
-    return Headline(text, worst, "The red rows below say what was measured and what was required.")
+    follow = record.next_step or "The red rows below say what was measured and what was required."
+    return Headline(text, worst, follow[:1].upper() + follow[1:])
 
 
 def _inconclusive(record: DrillRecord, worst: str) -> Headline:

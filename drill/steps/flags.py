@@ -7,8 +7,12 @@ from drill.checks.flags import judge_dual_write
 from drill.checks.obeyed import disobeyed
 from drill.checks.silence import short
 from drill.context import Drill
+from drill.disobedience import UNKNOWN, named_in, next_step, note
 from drill.envfile import FLAGS
 from drill.observation import Window
+from drill.proof import spoken
+from drill.proof.environ import environs
+from drill.proof.flags import Flag
 from drill.proof.judge import prove_backend, prove_shadow
 from drill.record import Evidence, Scalar
 from drill.rollback import FLAG_OF_STEP, Progress, Rollback
@@ -65,9 +69,29 @@ def _flag_step(drill: Drill, rollback: Rollback, step: str, judge: Judge) -> tup
         evidence = evidence.judged(
             Verdict.FAIL, f"{rollback.doubt}; in the traffic {evidence.verdict}: {evidence.reason}"
         )
+    if evidence.verdict is Verdict.FAIL:
+        _note_disobedience(drill, window, key, evidence)
     detail = {**evidence.detail, **_processes(drill, window)}
     told = "; ".join(filter(None, (in_file, evidence.reason, _reloaded(drill, rollback, evidence.verdict))))
     return outcome, replace(evidence, reason=told, detail=detail)
+
+
+def _note_disobedience(drill: Drill, window: Window, key: str, evidence: Evidence) -> None:
+    """Note who disobeys the flag, with what each says of itself, and what to do about it."""
+    flag = next(flag for flag in Flag if flag.key == key)
+    said, around = spoken.ask(drill, times=1), environs(drill, window)
+    urls = {short(url): url for url in drill.service.instances}
+    for name in named_in(evidence.reason, urls) or [UNKNOWN]:
+        url = urls.get(name, "")
+        words = {
+            "it says so itself": url in said and said[url].rolled_back.get(flag) is False,
+            "it says itself that it obeys": url in said and said[url].rolled_back.get(flag) is True,
+            "its process was started with another value": url in around and around[url].rolled_back.get(flag) is False,
+            "no restart was seen": url in around and drill.reload_began is not None and url not in drill.new_processes,
+        }
+        seen = ", ".join(text for text, holds in words.items() if holds)
+        note(drill.record, name, f"{key}={FLAGS[key]}", seen)
+    drill.record.next_step = next_step(drill.record, drill.config.service.flags_path)
 
 
 def _reloaded(drill: Drill, rollback: Rollback, verdict: Verdict) -> str:

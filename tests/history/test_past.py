@@ -1,11 +1,14 @@
 """Reading the journal of all drills: whole, in bounded memory, and silent about nothing."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from drill.errors import NOT_THERE
 from drill.history import past
 from drill.history.page import render_history
 from drill.history.past import parse, read_history
@@ -40,6 +43,32 @@ def test_an_env_file_is_overdue_when_its_last_success_is_older_than_the_limit_or
         tmp_path / "j", Ago(10, "old"), Ago(2, "old", result=Result.FAILURE), Ago(3, "never", result=Result.FAILURE)
     )
     assert [env.name for env in read_history(journal).stale(limit, NOW)] == stale
+
+
+def test_a_mistyped_env_file_is_a_drill_and_no_environment(tmp_path: Path) -> None:
+    """One that was refused for what stands in it is an environment, and so is one that is gone since."""
+    gone = f".env {NOT_THERE}; check --env-file"
+    journal = write_entries(
+        tmp_path / "j",
+        [
+            refused(Ago(3, ".env.prduction", env_id="1" * 16), gone),
+            refused(Ago(2, ".env.broken", env_id="2" * 16), "line 3 does not parse"),
+            entry(Ago(9, ".env.moved", env_id="3" * 16)),
+            refused(Ago(1, ".env.moved", env_id="3" * 16), gone),
+        ],
+    )
+    history = read_history(journal)
+    assert (history.total, len(history.drills)) == (4, 4)
+    assert [env.name for env in history.envs] == [".env.moved", ".env.broken"]
+    assert [env.name for env in history.stale(5, NOW)] == [".env.moved", ".env.broken"]
+    assert ".env.prduction" in render_history(history, (), 10, NOW), "the drill itself stays in the table"
+
+
+def refused(drill: Ago, why: str) -> dict[str, Any]:
+    line = entry(replace(drill, result=Result.REFUSED))
+    plan = next(check for check in line["checks"] if check["id"] == "preflight.env_file")
+    plan["reason"] = why
+    return line
 
 
 TORN = [
