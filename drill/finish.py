@@ -29,6 +29,7 @@ def close_measurements(started: Launch, began: float) -> None:
     record = started.record
     if started.drill is not None and not record.interrupted:
         _look_once_more(started.drill)
+        _foresee(started.drill)
     if started.drill is not None and started.drill.probing:
         started.drill.prober.stop()
         _availability(started.drill)
@@ -67,6 +68,14 @@ def _look_once_more(drill: Drill) -> None:
         reason = f"at the end of the drill: {found.reason}"
         entry.evidence = withheld(found.judged(found.verdict, reason), drill.leaks)
         drill.events.row(entry)
+
+
+def _foresee(drill: Drill) -> None:
+    """Note what ``--apply`` could not prove: a rehearsal that says nothing of it would promise too much."""
+    from drill.foresight import unprovable
+
+    with suppress(Exception):  # advice is no reason to lose the end of the drill
+        drill.record.unprovable = unprovable(drill)
 
 
 def _say_what_is_not_searched(started: Launch) -> None:

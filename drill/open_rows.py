@@ -19,6 +19,11 @@ def open_rows(record: DrillRecord) -> list[Entry]:
     return sorted(rows, key=lambda row: -row.evidence.verdict.rank)
 
 
+def could_not_prove(record: DrillRecord) -> str:
+    """Say what a dry-run knows that ``--apply`` could not prove; empty if it knows of nothing."""
+    return f"what it could not prove: {'; '.join(record.unprovable)}" if record.unprovable else ""
+
+
 def what_is_open(record: DrillRecord) -> str:
     """Return the ids of those rows, each under what was found out about it; empty if all is green."""
     groups: dict[str, list[str]] = {}

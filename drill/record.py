@@ -196,6 +196,8 @@ class DrillRecord:
     """The service before and after; ``None`` if it was not looked at."""
     rungs: list[RungRecord] = field(default_factory=list)
     """The rungs of step 7 that were climbed, in order."""
+    unprovable: tuple[str, ...] = ()
+    """In a dry-run: what ``--apply`` could not prove, by what it is proven, and the key to add."""
     disobeyed: dict[str, dict[str, str]] = field(default_factory=dict)
     """Instance -> flag (``KEY=VALUE``) that it is seen to disobey -> what it says of itself."""
     next_step: str = ""

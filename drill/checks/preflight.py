@@ -233,6 +233,8 @@ def _metrics(drill: Drill) -> Evidence:
     readings = drill.source.recent(drill.service.instances, WORKER_READS)
     last = readings[-1]
     drill.look.keep(last)
+    if not drill.judges:
+        drill.before = last
     detail: dict[str, Scalar] = {f"{short(name)} series": len(seen.samples) for name, seen in last.snapshots.items()}
     detail |= last.facts
     if last.behind_one_address:

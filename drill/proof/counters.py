@@ -1,11 +1,13 @@
 """Whether counters that stand still can speak at all: the positive control of silence."""
 
+from collections.abc import Mapping
+
 from drill.checks.flags import SHADOW
 from drill.context import Drill
 from drill.journal.read import entry_of
 from drill.journal.show import last_lines
 from drill.metrics.snapshot import Snapshot
-from drill.observation import Window
+from drill.observation import Reading, Window
 from drill.proof.flags import Flag
 from drill.proof.ranks import Rank
 from drill.verdict import Verdict
@@ -25,20 +27,31 @@ def shadow_counters_speak(drill: Drill, window: Window) -> frozenset[str]:
       reload served ``min_requests`` with shadow-read on and counted none: it never counts.
     """
     earlier = _seen_earlier(drill)
-    return frozenset(name for name in window.deltas if _speaks(drill, window, name, earlier=earlier))
-
-
-def _speaks(drill: Drill, window: Window, name: str, *, earlier: bool) -> bool:
     before = drill.before.snapshots if drill.before else {}
+    return frozenset(
+        name
+        for name in window.deltas
+        if _shadow_reads(window.first.snapshots[name])
+        or _speaks(drill, before, name, window.last.snapshots[name], earlier=earlier)
+    )
+
+
+def would_speak(drill: Drill, before: Reading) -> bool:
+    """Whether, as far as is known before a rollback, the counters of every instance would speak after it."""
+    earlier, pages = _seen_earlier(drill), before.snapshots
+    return all(_speaks(drill, pages, name, page, earlier=earlier) for name, page in pages.items())
+
+
+def _speaks(drill: Drill, before: Mapping[str, Snapshot], name: str, last: Snapshot, *, earlier: bool) -> bool:
     old = [before[name]] if name in before else list(before.values())
-    if any(_shadow_reads(one) for one in (*old, window.first.snapshots[name])):
+    if any(_shadow_reads(one) for one in old):
         return True
     was_on = any(change.key == Flag.SHADOW_READ.key for change in drill.plan.changes)
     if was_on and any(one.total(REQUESTS) >= drill.config.slo.min_requests for one in old):
         return False
     if earlier or any(_shadow_reads(one) for one in before.values()):
         return True
-    return all(_has_sample(window.last.snapshots[name], family) for family in SHADOW)
+    return all(_has_sample(last, family) for family in SHADOW)
 
 
 def _shadow_reads(snapshot: Snapshot) -> float:

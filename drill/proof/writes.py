@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from drill.context import Drill
-from drill.metrics.snapshot import Delta
+from drill.metrics.snapshot import Delta, Snapshot
 from drill.metrics.status import said
 from drill.observation import Window
 
@@ -22,6 +22,12 @@ def written_to(drill: Drill, window: Window) -> frozenset[str]:
     return frozenset(
         name for name, delta in window.deltas.items() if _accepted(delta, drill.config.service.ingest_path)
     )
+
+
+def took_writes(drill: Drill, page: Snapshot) -> bool:
+    """Whether a process has accepted writes of users since its boot."""
+    path = drill.config.service.ingest_path
+    return any(value > 0 and path and _is_write(labels, path) for labels, value in page.select(HTTP))
 
 
 def _accepted(delta: Delta, path: str) -> float:

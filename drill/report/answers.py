@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from drill.open_rows import could_not_prove
 from drill.record import DrillRecord
 from drill.report.rows import Row
 from drill.report.text import of, percent, seconds
@@ -54,10 +55,11 @@ def headline(record: DrillRecord, open_rows: Sequence[Row]) -> Headline:
 
 def _success(record: DrillRecord, _worst: str) -> Headline:
     if not record.apply:
+        lacking = f"; {could_not_prove(record)}" if record.unprovable else ""
         return Headline(
             "Ready to roll back",
             "A rehearsal: every prerequisite holds, and nothing was changed.",
-            "To roll back for real, run the same command with --apply.",
+            f"To roll back for real, run the same command with --apply{lacking}.",
         )
     if record.rungs:
         return Headline(
