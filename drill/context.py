@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from drill.reopen.ladder import Ladder
     from drill.service import RetrievalService
     from drill.standstill import Heartbeat
+    from drill.steps.witness import WriteWitness
     from drill.target import Target
 
 MAX_PROBE_BYTES = 1024 * 1024
@@ -94,6 +95,8 @@ class Drill:
     """What the environment of each local process says of the flags, by instance and start of the process."""
     swept: dict[str, set[str]] = field(default_factory=dict)
     """Tenant -> ids of canaries that an earlier drill had left in FAISS, and this one has removed."""
+    witness: "WriteWitness | None" = None
+    """What step 1 has looked up on the target, to be looked up again at the end."""
     rolled_back: bool = False
     """Whether the flags are on disk and the service came back with them."""
     observed: Window | None = None

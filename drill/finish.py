@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 def close_measurements(started: Launch, began: float) -> None:
     """Stop probing and put what the probes saw into the record. ``began``: monotonic start of the drill."""
     record = started.record
-    if started.drill is not None and not record.interrupted:
-        _look_once_more(started.drill)
-        _foresee(started.drill)
     if started.drill is not None and started.drill.probing:
         started.drill.prober.stop()
+    if started.drill is not None and not record.interrupted:
+        from drill.proof.late import look_again
+
+        _look_once_more(started.drill)
+        look_again(started.drill)
+        _foresee(started.drill)
+    if started.drill is not None and started.drill.probing:
         _availability(started.drill)
         from drill.baseline import baseline_of
 

@@ -7,7 +7,7 @@ from fixtures.rows import Row, row
 
 @row("disable_dual_write", order=11)
 def test_disable_dual_write(drill: Row) -> None:
-    """FF_RETRIEVAL_DUAL_WRITE=OFF in the file, in every instance, and no write reaches the target any more."""
+    """FF_RETRIEVAL_DUAL_WRITE=OFF in the file, in every instance, and no write reaches the target, not even late."""
     drill.step(flags.disable_dual_write)
 
 

@@ -4,8 +4,9 @@ A dual-write that works is seen by nothing but a document. Where users write non
 each instance, so that each is proven on its own. What an earlier drill has left is removed first.
 """
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drill.checks.silence import short
@@ -14,8 +15,9 @@ from drill.context import Drill
 from drill.errors import DrillError
 from drill.http import Reply
 from drill.proof.letters import Letters
-from drill.proof.removal import Places, delete, remove_from_target, wait_until_gone
+from drill.proof.removal import Places, delete, merged, remove_from_target, wait_until_gone
 from drill.proof.sent import MOST, UNLISTED
+from drill.proof.stores import Stores
 from drill.service import each
 from drill.steps.inventories import Inventory
 
@@ -34,10 +36,29 @@ class Bird:
     tenant: str
     id: str
     text: str
+    taken: bool = False
+    """Whether the service has accepted it."""
+    stored: str = ""
+    """Its id in FAISS, once it has been found there: a service may give documents ids of its own."""
     digest: str = ""
-    """Its hash in FAISS, once it has been found there."""
+    """Its hash there."""
     problem: str = ""
     """Why it proves nothing: it was not taken, or is not in FAISS."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its tenant and its id in FAISS, the one that was asked for as long as it has not been found."""
+        return self.tenant, self.stored or self.id
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was taken and not found: it may be anywhere, under any id."""
+        return self.taken and not self.stored
+
+    @property
+    def hash(self) -> str:
+        """The hash of its text, which no other document has: the text names the drill."""
+        return content_hash(self.text)
 
 
 @dataclass
@@ -49,8 +70,11 @@ class Canary:
     seen_at: float = 0.0
     """When the last one was found in FAISS (monotonic)."""
     _written_at: float = 0.0
+    _before: Stores = field(default_factory=Stores)
     _anywhere: Places = field(default_factory=dict)
     """What may be in one of the stores: what was to be written, and what was found of earlier drills."""
+    _on_target: Places = field(default_factory=dict)
+    """What may be on the target alone."""
 
     @property
     def wanted(self) -> bool:
@@ -63,20 +87,26 @@ class Canary:
         urls, tenants = {bird.url for bird in self.birds}, {bird.tenant for bird in self.birds}
         return len({(bird.url, bird.tenant) for bird in self.birds}) < len(urls) * len(tenants)
 
+    @property
+    def hashes(self) -> set[str]:
+        """The hashes of their texts, by which they are known under whatever id."""
+        return {bird.hash for bird in self.birds}
+
     def announce(self) -> None:
         """Plan the canaries, and say in the events that they are about to be written."""
         if self.wanted:
             self.birds = _planned(self.drill)
             self.drill.events.intent(INTENT, documents=len(self.birds), id=self.drill.config.canary.id)
 
-    def write(self, faiss: Mapping[str, Inventory]) -> None:
-        """Remove what an earlier drill has left in ``faiss``, and write what was announced."""
+    def write(self, stores: Stores) -> None:
+        """Remove what an earlier drill has left in ``stores``, and write what was announced."""
         if not self.birds:
             return
-        self._sweep(faiss)
-        for bird in self.birds:
-            self._anywhere.setdefault(bird.tenant, set()).add(bird.id)
+        self._before = stores
+        self._sweep(stores)
+        self._anywhere = merged(self._anywhere, _places(self.birds))
         for bird, reply in zip(self.birds, each(self._ingest, self.birds), strict=True):
+            bird.taken = reply.ok
             if not reply.ok:
                 bird.problem = f"{short(bird.url)} did not take the canary: {reply.seen()}"
         self._written_at = time.monotonic()
@@ -84,42 +114,69 @@ class Canary:
     def await_in_faiss(self) -> None:
         """Wait until FAISS has every canary that was taken, ``APPEARS_S`` from its writing at most."""
         deadline = self._written_at + APPEARS_S
-        while missing := [bird for bird in self.birds if not bird.digest and not bird.problem]:
+        while missing := [bird for bird in self.birds if not bird.stored and not bird.problem]:
+            began = time.monotonic()
             self._find(missing)
             if time.monotonic() > deadline:
                 for bird in missing:
-                    bird.problem = "" if bird.digest else f"{short(bird.url)} took the canary, and FAISS has it not"
-            elif not all(bird.digest for bird in missing):
-                time.sleep(POLL_S)
+                    bird.problem = "" if bird.stored else f"{short(bird.url)} took the canary, and FAISS has it not"
+            elif not all(bird.stored for bird in missing):
+                time.sleep(max(POLL_S, time.monotonic() - began))  # a large inventory is not read all the time
         self.seen_at = time.monotonic()
 
     def documents(self) -> dict[str, Inventory]:
         """Return the canaries that are in FAISS: tenant -> id -> hash."""
         found: dict[str, Inventory] = {}
         for bird in self.birds:
-            if bird.digest:
-                found.setdefault(bird.tenant, {})[bird.id] = bird.digest
+            if bird.stored:
+                found.setdefault(bird.tenant, {})[bird.stored] = bird.digest
         return found
 
-    def remove(self) -> list[str]:
-        """Remove every canary that may be anywhere; return what is left, in words."""
-        if not self._anywhere:
+    def remove(self, strays: Places) -> list[str]:
+        """Remove every canary that may be anywhere, and ``strays`` from the target; return what is left, in words."""
+        if not self._anywhere and not strays and not self._on_target:
             return []
-        drill = self.drill
-        asked = delete(drill, self._anywhere)
-        left = [*wait_until_gone(drill, self._anywhere, asked=asked), *remove_from_target(drill, self._anywhere)]
+        self._find(lost := [bird for bird in self.birds if bird.lost])
+        places, certain = self._anywhere, merged(self._reserved(self._anywhere), self._on_target, strays)
+        for bird in self.birds:  # a service that gave it another id knows it by that alone
+            if bird.stored and bird.stored != bird.id:
+                places = merged({**places, bird.tenant: places.get(bird.tenant, set()) - {bird.id}})
+        left = self._removed(places, certain)
+        self._anywhere, self._on_target = {}, {}
+        return [*left, *_may_be_left([bird for bird in lost if bird.lost])]
+
+    def remove_late(self, strays: Places) -> list[str]:
+        """Remove what has come to FAISS or, as ``strays``, to the target since ``remove``; say what, and what is left.
+
+        What was named as left by then is not asked for again.
+        """
+        self._find(lost := [bird for bird in self.birds if bird.lost])
+        in_faiss = self._anywhere
+        if not in_faiss and not strays:
+            return []
         self._anywhere = {}
-        if not left:
+        told = _named("FAISS", _places([bird for bird in lost if bird.stored])) + _named("the target", strays)
+        return [*told, *self._removed(in_faiss, merged(self._reserved(in_faiss), strays))]
+
+    def _removed(self, places: Places, certain: Places) -> list[str]:
+        """Remove ``places`` from FAISS, and from the target ``certain`` and what of ``places`` has a canary's text."""
+        drill = self.drill
+        asked = delete(drill, places)
+        left = wait_until_gone(drill, places, asked=asked) + remove_from_target(drill, certain, places, self.hashes)
+        if not left and not any(bird.lost for bird in self.birds):
             drill.events.done(INTENT)
         return left
 
-    def _sweep(self, faiss: Mapping[str, Inventory]) -> None:
-        settings = self.drill.config.canary
-        for tenant, items in faiss.items():
-            if stray := {name for name in items if settings.is_one(name)}:
-                self._anywhere[tenant] = stray
+    def _sweep(self, stores: Stores) -> None:
+        self._anywhere = self._reserved(stores.faiss)
+        self._on_target = self._reserved(stores.target)
         if self._anywhere and delete(self.drill, self._anywhere):
-            self.drill.swept = {tenant: set(names) for tenant, names in self._anywhere.items()}
+            self.drill.swept = merged(self._anywhere)
+
+    def _reserved(self, side: Mapping[str, Iterable[str]]) -> Places:
+        is_one = self.drill.config.canary.is_one
+        found = {tenant: {name for name in items if is_one(name)} for tenant, items in side.items()}
+        return {tenant: names for tenant, names in found.items() if names}
 
     def _ingest(self, bird: Bird) -> Reply:
         service = self.drill.config.service
@@ -127,29 +184,69 @@ class Canary:
             service.ingest_method, bird.url, service.ingest_path, service.ingest_body, bird.tenant, bird.id, bird.text
         )
 
-    def _find(self, birds: list[Bird]) -> None:
-        """Note which canaries FAISS has now: with their own text, where it is hashed as we do."""
+    def _find(self, birds: Sequence[Bird]) -> None:
+        """Note which canaries FAISS has now: by id, and by their own text, where it is hashed as we do."""
         hashed = self.drill.primary is not None and self.drill.config.primary.kind != "manifest"
         for tenant in {bird.tenant for bird in birds}:
             mine = [bird for bird in birds if bird.tenant == tenant]
             found = self._in_faiss(tenant, {bird.id for bird in mine})
             for bird in mine:
-                if found.get(bird.id) == content_hash(bird.text) or (bird.id in found and not hashed):
-                    bird.digest = found[bird.id]
-                elif not hashed and self._answers(bird):
-                    bird.digest = content_hash(bird.text)
+                if found.get(bird.id) == bird.hash or (bird.id in found and not hashed):
+                    bird.stored, bird.digest = bird.id, found[bird.id]
+            self._find_renamed(tenant, {bird.hash: bird for bird in mine if not bird.stored})
+            for bird in mine:
+                if not bird.stored and not hashed and (name := self._answers(bird)):
+                    bird.stored, bird.digest = name, bird.hash
+                if bird.stored:
+                    self._anywhere.setdefault(tenant, set()).add(bird.stored)
 
-    def _answers(self, bird: Bird) -> bool:
-        """Whether the instance finds the canary by its own words: where its FAISS data cannot be seen as they are."""
+    def _find_renamed(self, tenant: str, birds: Mapping[str, Bird]) -> None:
+        """Find canaries, by hash, that the service stores under ids of its own; in tenants that can be followed."""
+        before = self._before.faiss.get(tenant)
+        if not birds or before is None or self.drill.primary is None:
+            return
+        try:
+            pairs = [pair for pair in self.drill.primary.inventory(tenant) if pair[1] in birds]
+        except DrillError:
+            return  # it is being replaced, and looked at again
+        for name, digest in pairs:
+            self._anywhere.setdefault(tenant, set()).add(name)
+            if name not in before:
+                birds[digest].stored, birds[digest].digest = name, digest
+
+    def _answers(self, bird: Bird) -> str:
+        """Return the id under which the instance finds the canary by its own words: where FAISS cannot be seen."""
         said = self.drill.service.search(bird.url, bird.text, bird.tenant, self.drill.config.smoke.top_k).json()
         results = said.get("results") if isinstance(said, dict) else None
-        return any(isinstance(one, dict) and one.get("id") == bird.id for one in results or ())
+        text = json.dumps(bird.text)[1:-1]
+        for one in results if isinstance(results, list) else ():
+            if isinstance(one, dict) and (one.get("id") == bird.id or (one.get("id") and text in json.dumps(one))):
+                return str(one["id"])
+        return ""
 
     def _in_faiss(self, tenant: str, ids: set[str]) -> dict[str, str]:
         try:
             return self.drill.primary.lookup(tenant, ids) if self.drill.primary else {}
         except DrillError:
             return {}  # it is being replaced, and looked at again
+
+
+def _places(birds: Iterable[Bird]) -> Places:
+    return merged(*({bird.tenant: {bird.place[1]}} for bird in birds))
+
+
+def _named(where: str, places: Places) -> list[str]:
+    names = [f"{tenant}/{name}" for tenant, ids in sorted(places.items()) for name in sorted(ids)]
+    return [f"the canary came to {where} late: {', '.join(names)}"] if names else []
+
+
+def _may_be_left(lost: Sequence[Bird]) -> list[str]:
+    """Say what to look for where a canary was taken and is not found under its id, nor by its text."""
+    if not lost:
+        return []
+    tenants = ", ".join(sorted({bird.tenant for bird in lost}))
+    text = lost[0].text.rpartition(",")[0]
+    return [f"the canary may be left in {tenants}: it was taken and is not found; look for the text {text!r} there"]
 
 
 def _planned(drill: Drill) -> list[Bird]:

@@ -19,10 +19,10 @@ RUNG = 6
 def proof_requests(config: Config, *, apply: bool, rungs: int) -> int:
     """Return how many requests prove the flags; ``rungs`` are those of the ladder that are taken, ways back included.
 
-    A canary is written and deleted, and what an earlier drill has left is deleted before it.
+    A canary is written and deleted, and once more if it came late; what an earlier drill has left is deleted before it.
     """
     service, canary = config.service, config.canary
     words = (WORKERS if service.instances else BALANCED) * (ROWS + RUNG * rungs) if service.flags_path else 0
     tenants = len(service.tenants) if canary.tenant == "*" else 1
     birds = max(MOST, len(service.urls), tenants) if canary.tenant and apply else 0
-    return words + 3 * birds * (1 + rungs)
+    return words + 4 * birds * (1 + rungs)

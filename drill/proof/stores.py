@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -52,7 +52,7 @@ def remember(drill: Drill) -> Stores:
     """
     if not drill.config.target.kind:
         return Stores(problem="[primary] path and [target] are needed to look documents up")
-    listed = bounded(lambda: list_target(drill), LIST_S)
+    listed = bounded(lambda: list_target(drill, drill.config.service.tenants), LIST_S)
     listed = {} if isinstance(listed, str) else listed
     if drill.primary is None:
         some = {tenant: dict(islice(items.items(), CONTROLS)) for tenant, items in listed.items()}
@@ -69,27 +69,35 @@ def remember(drill: Drill) -> Stores:
 
 
 def bounded(work: Callable[[], Found], seconds: float) -> Found | str:
-    """Return what ``work`` returns within ``seconds``, else why it did not: it failed, or it is left alone."""
+    """Return what ``work`` returns within ``seconds``, else why it did not: it failed, or it is left alone.
+
+    A defect of the drill is raised here, not taken for a target that is silent.
+    """
     found: list[Found | str] = []
+    defects: list[Exception] = []
 
     def run() -> None:
         try:
             found.append(work())
         except DrillError as problem:
             found.append(str(problem))
+        except Exception as defect:  # noqa: BLE001 - raised again below
+            defects.append(defect)
 
     thread = threading.Thread(target=run, daemon=True, name="look-up")
     thread.start()
     thread.join(seconds)
+    if defects:
+        raise defects[0]
     return found[0] if found else f"the target: no answer in time, {seconds:g} s"
 
 
-def list_target(drill: Drill) -> dict[str, Inventory]:
-    """List each tenant of the target that is small enough, in time. Raises CannotMeasure."""
+def list_target(drill: Drill, tenants: Iterable[str]) -> dict[str, Inventory]:
+    """List each of ``tenants`` on the target that is small enough, in time. Raises CannotMeasure."""
     deadline = time.monotonic() + LIST_S
     with closing(drill.open_target()) as target:
         target.flush()
-        found = {tenant: _list(target, tenant, deadline) for tenant in drill.config.service.tenants}
+        found = {tenant: _list(target, tenant, deadline) for tenant in tenants}
     return {tenant: items for tenant, items in found.items() if items is not None}
 
 

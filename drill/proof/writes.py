@@ -11,16 +11,21 @@ HTTP = "http_requests_total"
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-def written_to(drill: Drill, window: Window) -> frozenset[str]:
+def written_to(drill: Drill, window: Window, own: Mapping[str, int]) -> frozenset[str]:
     """Return the instances, by their names in ``window``, that have accepted a write of a user inside it.
 
+    ``own``: how many writes of the drill itself each instance (URL) has accepted; those are no user's.
     Only requests to ``[service] ingest_path`` count: what other requests change is not known. Where there is one
     instance only, every document that is new has been written to it.
     """
     if len(window.deltas) == 1 and len(drill.service.instances) == 1:
         return frozenset(window.deltas)
+    path, all_own = drill.config.service.ingest_path, sum(own.values())
+    known = set(drill.service.instances)
     return frozenset(
-        name for name, delta in window.deltas.items() if _accepted(delta, drill.config.service.ingest_path)
+        name
+        for name, delta in window.deltas.items()
+        if _accepted(delta, path) > (own.get(name, 0) if name in known else all_own)
     )
 
 

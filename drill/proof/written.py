@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from drill.context import Drill
 from drill.proof.canary import Canary
 from drill.proof.stores import Stores, remember
+from drill.proof.strangers import strays_of
 from drill.steps.inventories import Inventory, inventories, written_since
 
 
@@ -33,9 +34,18 @@ class Written:
 
     def end(self) -> list[str]:
         """Remove the canary, whatever has happened; return what is left of it, in words."""
-        if self._begun is not None:
-            self._begun.exception()
-        return self.canary.remove()
+        return self.canary.remove(strays_of(self.drill, self.stores_if_known, self.canary.birds))
+
+    @property
+    def begun(self) -> bool:
+        """Whether the service has settled, and the stores are remembered."""
+        return self._begun is not None
+
+    @property
+    def stores_if_known(self) -> Stores:
+        """Both stores as they were, also after a failure: empty then."""
+        failed = self._begun is None or self._begun.exception() is not None
+        return Stores() if failed else self.stores
 
     @property
     def stores(self) -> Stores:
@@ -45,13 +55,13 @@ class Written:
     def fresh(self) -> tuple[dict[str, Inventory], str]:
         """Return what is in FAISS since then (tenant -> id -> hash), and why not all of it can be known.
 
-        Canaries count once FAISS has them, and only then.
+        Canaries count once FAISS has them, and only then; whatever id they have there, they are no user's.
         """
         before = self.stores.faiss
         now, problem = inventories(self.drill) if before else ({}, "")
-        is_canary = self.drill.config.canary.is_one
+        is_canary, own = self.drill.config.canary.is_one, self.canary.hashes
         fresh = {
-            tenant: {name: digest for name, digest in items.items() if not is_canary(name)}
+            tenant: {name: digest for name, digest in items.items() if not is_canary(name) and digest not in own}
             for tenant, items in written_since(before, now).items()
         }
         for tenant, items in self.canary.documents().items():
@@ -60,6 +70,6 @@ class Written:
 
     def _begin(self) -> Stores:
         stores = remember(self.drill)
-        self.canary.write(stores.faiss)
+        self.canary.write(stores)
         self.canary.await_in_faiss()
         return stores

@@ -1,6 +1,6 @@
 """Canaries are no divergence: what the drill itself has written to FAISS is not compared."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from drill.config import Canary
@@ -8,11 +8,15 @@ from drill.purge.model import Primary
 
 
 class WithoutCanaries:
-    """A primary whose inventory leaves canaries out: one that the service cannot delete is not missing anywhere."""
+    """A primary whose inventory leaves canaries out: one that the service cannot delete is not missing anywhere.
 
-    def __init__(self, primary: Primary, canary: Canary) -> None:
+    ``hashes`` are those of this drill's own: the service may have given them other ids.
+    """
+
+    def __init__(self, primary: Primary, canary: Canary, hashes: Collection[str]) -> None:
         self._primary = primary
         self._canary = canary
+        self._hashes = hashes
 
     def __getattr__(self, name: str) -> Any:
         """Return everything else of the primary."""
@@ -20,9 +24,10 @@ class WithoutCanaries:
 
     def inventory(self, tenant: str) -> Iterator[tuple[str, str]]:
         """Yield what the primary yields, less the canaries."""
-        return (pair for pair in self._primary.inventory(tenant) if not self._canary.is_one(pair[0]))
+        is_one, hashes = self._canary.is_one, self._hashes
+        return (pair for pair in self._primary.inventory(tenant) if not is_one(pair[0]) and pair[1] not in hashes)
 
 
-def without_canaries(primary: Primary, canary: Canary) -> Primary:
+def without_canaries(primary: Primary, canary: Canary, hashes: Collection[str] = ()) -> Primary:
     """Return ``primary``, or a view of it without canaries where any are written."""
-    return cast("Primary", WithoutCanaries(primary, canary)) if canary.tenant else primary
+    return cast("Primary", WithoutCanaries(primary, canary, hashes)) if canary.tenant else primary

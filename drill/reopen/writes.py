@@ -70,7 +70,7 @@ class WritesReached:
                 Verdict.FAIL, f"{stray} documents of tenants outside the allow-list are on the target"
             )
         if late:
-            own = {(bird.tenant, bird.id) for bird in self.written.canary.birds}
+            own = {bird.place for bird in self.written.canary.birds}
             birds = sum(place in own and copy not in {Copy.REACHED, Copy.SILENT} for place, copy in mine.items())
             whose = f" ({birds} of them the drill's own)" if birds else ""
             lag_s = self.drill.config.service.dual_write_lag_s

@@ -33,6 +33,7 @@ def disable_dual_write(drill: Drill, rollback: Rollback) -> tuple[Outcome, Evide
         )
     finally:
         left = witness.end()
+    drill.witness = witness if witness.written.begun else None
     return outcome, replace(evidence, reason="; ".join((evidence.reason, *left))) if left else evidence
 
 

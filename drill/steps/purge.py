@@ -75,7 +75,7 @@ def new_purge(drill: Drill) -> "Purge":
     )
     earlier = pending_elsewhere(drill.work_dir, drill.record.env_id)
     return Purge(
-        without_canaries(drill.primary, drill.config.canary),
+        without_canaries(drill.primary, drill.config.canary, drill.witness.canary.hashes if drill.witness else ()),
         drill.open_target,
         settings,
         drill.work_dir,

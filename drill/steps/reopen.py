@@ -35,6 +35,9 @@ def _climb(
     names = ", then ".join(rung.name for rung in rungs)
     if not drill.apply:
         return Outcome.WOULD_CHANGE, Evidence(Verdict.PASS, f"would climb {names} (dry-run: nothing was written)")
+    from drill.proof.late import look_again
+
+    look_again(drill)  # from the first rung on the target may be written to
     if doubtful := _not_green(drill, row):
         reason = f"refused: re-opening needs a green rollback; not green: {', '.join(doubtful)}"
         return Outcome.REFUSED, Evidence(Verdict.NOT_RUN, reason)

@@ -5,6 +5,7 @@ writer that counts nothing. So the two stores are asked themselves, and each loo
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,15 +16,15 @@ from drill.observation import Window
 from drill.proof.canary import Canary
 from drill.proof.copies import Copy
 from drill.proof.flags import Flag
-from drill.proof.lookup import LookUp, look_up
+from drill.proof.lookup import LookUp, Place, look_up
 from drill.proof.stores import Stores
-from drill.proof.strangers import Strangers, strangers
+from drill.proof.strangers import strangers
 from drill.proof.weigh import by_url, weigh
 from drill.proof.writes import written_to
 from drill.proof.written import Written
 from drill.record import Evidence, Scalar
 from drill.steps.inventories import Inventory
-from drill.verdict import Verdict
+from drill.verdict import Verdict, worst
 
 POLL_S = 0.5
 
@@ -36,6 +37,12 @@ class WriteWitness:
     off: Collection[Flag] = tuple(Flag)
     """The flags that are as after the rollback."""
     written: Written = field(init=False)
+    fresh: Mapping[str, Inventory] = field(default_factory=dict)
+    """What was written since, when it was judged."""
+    seen: LookUp = field(default_factory=LookUp)
+    """What the look-up of it has shown."""
+    looked_at: float = 0.0
+    """When that was (monotonic)."""
 
     def __post_init__(self) -> None:
         """Be ready to remember the stores."""
@@ -62,10 +69,11 @@ class WriteWitness:
             seen = self._look_until_settled(stores, fresh)
         except CannotMeasure as failure:
             seen = LookUp(problems=(str(failure),))
+        self.fresh, self.seen, self.looked_at = fresh, seen, time.monotonic()
         told = replace(evidence, detail={**evidence.detail, **_facts(fresh, seen)})
         if reached := seen.reached:
             reason = f"{reached} of {len(seen.copies)} documents written since the reload are on the target"
-            reason += f": dual-write is still on{self._through(seen)}"
+            reason += f": dual-write is still on{self.through(seen)}"
             return replace(told, verdict=Verdict.FAIL, value=reached, threshold=0, reason=reason)
         others = strangers(self.drill, stores, fresh, self.canary.birds)
         if others.of_canary:
@@ -82,9 +90,10 @@ class WriteWitness:
         weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
         if weighed.verdict is Verdict.PASS and not unknown.harmless(weighed.proof):
             weighed = weighed.judged(Verdict.INCONCLUSIVE, weighed.reason)
-        if not others.names or weighed.verdict is not Verdict.PASS:
-            return replace(weighed, reason=f"{weighed.reason}{_came(others)}")
-        return weighed.judged(Verdict.INCONCLUSIVE, f"{weighed.reason}{_came(others)}")
+        if not others.names:
+            return weighed
+        reason = f"{weighed.reason}; {others.came}"
+        return weighed.judged(worst((weighed.verdict, Verdict.INCONCLUSIVE)), reason)
 
     def _instances(self, seen: LookUp, window: Window) -> frozenset[str]:
         """Return the instances through which documents were written that have not reached the target."""
@@ -92,31 +101,38 @@ class WriteWitness:
             return frozenset()
         if self._open_tenants(seen):
             return frozenset()
-        own = {(bird.tenant, bird.id): bird for bird in self.canary.birds}
+        own = {bird.place: bird for bird in self.canary.birds}
         each = {(bird.url, bird.tenant) for bird in self.canary.birds}
-        done = {(own[place].url, own[place].tenant) for place in seen.not_written if place in own}
+        proven = self._proven(seen)
+        done = {(own[place].url, own[place].tenant) for place in proven if place in own}
         by_canary = {url for url, _ in done} - {url for url, _ in each - done}
-        by_users = written_to(self.drill, window) if seen.not_written - own.keys() else ()
+        sent = Counter(bird.url for bird in self.canary.birds if bird.taken)
+        by_users = written_to(self.drill, window, sent) if proven - own.keys() else ()
         return by_url(self.drill, window, by_users, every=True) | by_canary
+
+    def _proven(self, seen: LookUp) -> frozenset[Place]:
+        """Return what was written and stayed away; where a canary is lost, no new document that may be that canary."""
+        lost = Counter(bird.tenant for bird in self.canary.birds if bird.lost)
+        own = {bird.place for bird in self.canary.birds}
+        faiss = self.written.stores.faiss
+        new = {(tenant, name) for tenant, name in seen.not_written - own if name not in faiss.get(tenant, {})}
+        many = Counter(tenant for tenant, _ in new)
+        return frozenset(place for place in seen.not_written if place not in new or many[place[0]] > lost[place[0]])
 
     def _open_tenants(self, seen: LookUp) -> list[str]:
         """Return the tenants of which nothing is proven: dual-write may be switched tenant by tenant."""
-        proven = {tenant for tenant, _ in seen.not_written}
+        proven = {tenant for tenant, _ in self._proven(seen)}
         return [tenant for tenant in self.drill.config.service.tenants if tenant not in proven]
 
-    def _through(self, seen: LookUp) -> str:
+    def through(self, seen: LookUp) -> str:
         """Name the instances whose canary has reached the target."""
-        birds = [
-            bird
-            for bird in self.canary.birds
-            if seen.copies.get((bird.tenant, bird.id)) in {Copy.REACHED, Copy.OTHERWISE}
-        ]
+        birds = [bird for bird in self.canary.birds if seen.copies.get(bird.place) in {Copy.REACHED, Copy.OTHERWISE}]
         found = sorted({f"{bird.url.split('://', 1)[-1]} ({bird.tenant})" for bird in birds})
         return f" (written through {', '.join(found)})" if found else ""
 
     def _said(self, seen: LookUp) -> str:
         lag = self.drill.config.service.dual_write_lag_s
-        own = {(bird.tenant, bird.id) for bird in self.canary.birds} & seen.not_written
+        own = {bird.place for bird in self.canary.birds} & seen.not_written
         count, mine = len(seen.not_written), f", {len(own)} of them by the drill" if own else ""
         return (
             f"{count} documents written since the reload{mine}, none of them on the target {lag:g} s later "
@@ -155,12 +171,6 @@ class WriteWitness:
             self.drill.tick(f"waiting {lag_s:g} s for documents that must not reach the target")
             time.sleep(min(POLL_S, left_s))
         return look_up(self.drill, stores, fresh)
-
-
-def _came(others: Strangers) -> str:
-    """Name what has come to the target and is not in FAISS: somebody still writes there."""
-    count = len(others.names)
-    return f"; {count} documents that FAISS has not came to the target since: {others.words}" if count else ""
 
 
 def _facts(fresh: Mapping[str, Inventory], seen: LookUp) -> dict[str, Scalar]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import oddities  # noqa: F401 - registers them all
-from sandbox.content import Hit
+from sandbox.content import Document, Hit
 from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import find
 from sandbox.service.outbox import Key
@@ -159,6 +159,12 @@ class ActiveFaults:
     def ingest_takes_s(self) -> float:
         """See ``Hooks.ingest_takes_s``: the longest counts."""
         return max((hooks.ingest_takes_s() for hooks in self._on), default=0.0)
+
+    def ingested(self, tenant: str, documents: Sequence[Document]) -> Sequence[Document]:
+        """See ``Hooks.ingested``."""
+        for hooks in self._on:
+            documents = hooks.ingested(tenant, documents)
+        return documents
 
     def exposition(self, body: bytes) -> bytes:
         """See ``Hooks.exposition``."""

@@ -1,16 +1,22 @@
 """Faults of configuration: an instance that does not do what its env file says."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sandbox.content import Document
 from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import fault
+from sandbox.service.errors import RetrievalError
 
 if TYPE_CHECKING:
+    from sandbox.service.core import RetrievalService
     from sandbox.service.settings import Settings
 
+LATE_S = 12.0
 FLIPS_BACK_AFTER_S = 9.0
 
 
@@ -30,6 +36,30 @@ class DualWriteOneTenant(Hooks):
     def settings(self, settings: "Settings") -> "Settings":
         """Turn dual-write on for one tenant."""
         return replace(settings, dual_write_tenants=settings.dual_write_tenants | {settings.tenants[-1]})
+
+
+@fault
+class DualWriteLate(Hooks):
+    """A queue writes to the target whatever the env file says, 12 s late; the process says OFF, and counts nothing."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._queue: list[tuple[float, str, Sequence[Document]]] = []
+
+    def ingested(self, tenant: str, documents: Sequence[Document]) -> Sequence[Document]:
+        """Put them into the queue."""
+        self._queue.append((monotonic() + LATE_S, tenant, documents))
+        return documents
+
+    async def tick(self, service: "RetrievalService") -> None:
+        """Write what is due; what the target refuses waits for the next turn."""
+        while self._queue and self._queue[0][0] < monotonic():
+            _, tenant, documents = self._queue[0]
+            try:
+                await asyncio.to_thread(service.target.upsert, tenant, documents)
+            except RetrievalError:
+                return
+            del self._queue[0]
 
 
 @fault

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.content import Hit
+from sandbox.content import Document, Hit
 from sandbox.service.outbox import Key
 
 if TYPE_CHECKING:
@@ -140,6 +140,10 @@ class Hooks:
     def ingest_takes_s(self) -> float:
         """Return after how long a write that was accepted (202) is done; 0: it is done when it is answered."""
         return 0.0
+
+    def ingested(self, tenant: str, documents: Sequence[Document]) -> Sequence[Document]:
+        """Return documents that are about to be written as the primary takes them."""
+        return documents
 
     def exposition(self, body: bytes) -> bytes:
         """Return the metrics page as the scraper sees it."""

@@ -30,6 +30,12 @@ STATED: dict[str, Expected] = {
     "env_file_of_systemd": _well("lines that python-dotenv skips are left alone, and hold up no rollback"),
     "own_names": _well("what merely serves as a default stops nothing, and nobody reads other values"),
     "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
+    "ids_given_by_service": replace(
+        _well("the canary is known by its text, whatever id it has"),
+        environ={"DRILL_SERVICE__FLAGS_PATH": ""},
+        tells={"disable_dual_write": "4 of them by the drill"},
+        mixes=False,
+    ),
     "ingest_drops": _well("no document shows dual-write, and each process says that it is off"),
     "deletes_nothing": _tells(
         "what the service does not delete is left, named, and no divergence", disable_dual_write="is left in FAISS"

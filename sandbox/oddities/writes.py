@@ -1,7 +1,11 @@
 """Writes that are taken otherwise than one expects."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from sandbox.content import Document
 from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import oddity
 
@@ -20,6 +24,15 @@ class AsyncIngest(Hooks):
     def ingest_takes_s(self) -> float:
         """Let every write wait."""
         return QUEUED_S
+
+
+@oddity
+class IdsGivenByService(Hooks):
+    """The service gives each document that is written an id of its own, whatever was asked for, and tells nobody."""
+
+    def ingested(self, tenant: str, documents: Sequence[Document]) -> Sequence[Document]:  # noqa: ARG002 - in each
+        """Rename them."""
+        return [replace(document, id=str(uuid4())) for document in documents]
 
 
 @oddity

@@ -111,6 +111,7 @@ class RetrievalService:
     async def ingest(self, tenant: str, documents: Sequence[Document]) -> None:
         """Write to the primary, durably, then offer to the target; raise ``RetrievalError`` if the primary fails."""
         self._check_tenant(tenant)
+        documents = self.faults.ingested(tenant, documents)
         await asyncio.wrap_future(self.primary.ingest(tenant, documents))
         await self.dual_writer.offer(tenant, documents)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,9 +29,9 @@ dsn_env = "DSN"
 """
 
 
-def documents(count: int, mark: str = "h") -> dict[str, str]:
+def documents(many: int, mark: str = "h") -> dict[str, str]:
     """Return so many documents, id to hash."""
-    return {f"d{number}": f"{mark}{number}" for number in range(count)}
+    return {f"d{number}": f"{mark}{number}" for number in range(many)}
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Stores:
     deaf: bool = False
     down: bool = False
     asked: list[int] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Ids that the service gives."""
 
     def inventory(self, tenant: str) -> Iterator[tuple[str, str]]:
         yield from list(self.faiss[tenant].items())

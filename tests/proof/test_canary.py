@@ -1,130 +1,20 @@
 """The canary: written through each instance, waited for, looked up, and gone from both stores afterwards."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drill.content_hash import content_hash
-from drill.context import Drill
 from drill.proof import canary as canary_module
-from drill.proof import removal
 from drill.proof.canary import Canary
 from drill.proof.letters import filled
 from drill.proof.sent import UNLISTED, proof_requests
+from drill.proof.stores import Stores as ProofStores
 from drill.purge.reserved import without_canaries
-from drill.record import Evidence
 from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
-from tests.library.server import Answer, ScriptedService, as_json, running
-from tests.library.world import probes, snapshot, window
-from tests.proof.stores import FAISS, QUIET, Stores, drill_on
-
-
-class Service(ScriptedService):
-    """One instance that writes and deletes in the stores of all; what it does not do is switched on by a test."""
-
-    stores: Stores
-    dual_write = False
-    drops = False
-    appends = False
-    keeps = False
-    refuses = ""
-    chunk = ""
-    status = 200
-
-    def __init__(self, stores: Stores) -> None:
-        super().__init__()
-        self.stores = stores
-        self.script["POST", "/internal/retrieval/ingest"] = self.ingest
-        self.script["POST", "/delete"] = self.delete
-
-    def ingest(self, body: dict[str, Any]) -> Answer:
-        if body["tenant"] == self.refuses:
-            return as_json({}, 403)
-        for document in body["documents"] if self.status < 300 and not self.drops else ():
-            digest = content_hash(document["text"])
-            self.stores.faiss[body["tenant"]][document["id"]] = digest
-            if self.dual_write:
-                self.stores.target[body["tenant"]][document["id"] + self.chunk] = digest
-        return as_json({}, self.status)
-
-    def delete(self, body: dict[str, Any]) -> Answer:
-        if not self.keeps:
-            self.stores.faiss[body["tenant"]].pop(body["ids"][0], None)
-        return as_json({}, 204)
-
-
-class Kept(Stores):
-    """Stores that are asked one document at a time, and of which the drill may delete what is its own."""
-
-    def lookup(self, tenant: str, ids: set[str]) -> dict[str, str]:
-        return {name: digest for name, digest in list(self.faiss[tenant].items()) if name in ids}
-
-    def contains(self, tenant: str, ids: set[str]) -> set[str]:
-        return set(self.lookup(tenant, ids))
-
-    def delete(self, tenant: str, pairs: set[tuple[str, str]]) -> set[str]:
-        for name, digest in pairs:
-            assert self.target[tenant].pop(name) == digest
-        return {name for name, _ in pairs}
-
-
-@dataclass
-class Desk:
-    """Two instances, their stores, and drills of them."""
-
-    stores: Kept
-    services: list[Service]
-    folder: Path
-    left: list[str] = field(default_factory=list)
-
-    def drill(self, *, canary: str = "*", apply: bool = True, more: str = "") -> Drill:
-        """Return a drill with the canary on."""
-        urls = ", ".join(f'"{service.url}"' for service in self.services)
-        toml = (
-            f'[service]\nbase_url = "{self.services[0].url}"\ninstances = [{urls}]\ntenants = ["a", "b"]\n'
-            f'dual_write_lag_s = 0.0\n{more}[target]\nkind = "pgvector"\ndsn_env = "DSN"\n'
-            f'[canary]\ntenant = "{canary}"\n'
-        )
-        return drill_on(self.folder, self.stores, toml=toml, apply=apply)
-
-    def window(self) -> Any:
-        """Return a window in which every instance served and no user wrote."""
-        urls = [service.url for service in self.services]
-        before = [snapshot(url, {FAISS: 5}) for url in urls]
-        return window(before, [snapshot(url, {FAISS: 25}) for url in urls], probes(20, urls))
-
-    def judged(self, drill: Drill) -> Evidence:
-        """Run the canary of a drill as the step does; ``left`` is what it leaves, in words."""
-        witness = WriteWitness(drill)
-        witness.begin()
-        evidence = witness.judge(QUIET, self.window())
-        self.left = witness.end()
-        return evidence
-
-    def canaries(self) -> list[str]:
-        """Return the canaries that are in any of the stores."""
-        sides = (self.stores.faiss, self.stores.target)
-        return [name for side in sides for items in side.values() for name in items if "canary" in name]
-
-
-DELETES = 'delete_path = "/delete"\ndelete_method = "POST"\ndelete_body = { tenant = "{tenant}", ids = ["{id}"] }\n'
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(canary_module, "APPEARS_S", 0.3)
-    monkeypatch.setattr(canary_module, "POLL_S", 0.01)
-    monkeypatch.setattr(removal, "GOES_S", 0.2)
-    monkeypatch.setattr(removal, "POLL_S", 0.01)
-    stores = Kept()
-    with ExitStack() as stack:
-        services = [stack.enter_context(running(Service(stores))) for _ in range(2)]
-        yield Desk(stores, services, tmp_path)
+from tests.library.server import as_json
+from tests.proof.desk import DELETES, Desk
+from tests.proof.stores import QUIET, Stores
 
 
 def test_a_canary_through_each_instance_proves_them_without_any_user(desk: Desk) -> None:
@@ -273,16 +163,16 @@ def test_the_one_address_of_instances_that_are_not_listed_gets_several(desk: Des
     drill.service.instances = (desk.services[0].url,)
     canary = Canary(drill)
     canary.announce()
-    canary.write({})
+    canary.write(ProofStores())
     assert len(canary.birds) == UNLISTED
     assert desk.services[0].connections.total() == len(desk.services[0].connections) == UNLISTED
 
 
 def test_canaries_that_are_left_are_no_divergence(desk: Desk) -> None:
     """What only the drill has written to FAISS is not missing on the target."""
-    desk.stores.faiss["a"]["rollback-drill-canary-0"] = "x"
+    desk.stores.faiss["a"] |= {"rollback-drill-canary-0": "x", "own-1": "its hash"}
     drill = desk.drill()
-    seen = without_canaries(desk.stores, drill.config.canary)  # type: ignore[arg-type]
+    seen = without_canaries(desk.stores, drill.config.canary, {"its hash"})  # type: ignore[arg-type]
     assert dict(seen.inventory("a")) == Stores().faiss["a"]
 
 
@@ -318,3 +208,105 @@ def test_where_faiss_cannot_be_seen_a_search_must_find_it(desk: Desk, finds: boo
     assert evidence.verdict is (Verdict.PASS if finds else Verdict.INCONCLUSIVE)
     assert "what users write cannot be followed" in evidence.reason
     assert desk.canaries() == []
+
+
+def rename(desk: Desk, text: str = "{}") -> None:
+    """Have the service give each document an id of its own, and perhaps store another text."""
+    for service in desk.services:
+        service.renames, service.text = True, text
+
+
+def test_a_canary_that_the_service_renames_is_known_by_its_text(desk: Desk) -> None:
+    """It proves as any other, is counted as the drill's, and is removed under the id that it got."""
+    rename(desk)
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
+    assert "4 documents written since the reload, 4 of them by the drill" in evidence.reason
+    assert (desk.left, len(desk.stores.faiss["a"]), len(desk.stores.faiss["b"])) == ([], 40, 40)
+
+
+def test_a_renamed_canary_that_reaches_the_target_is_removed_there(desk: Desk) -> None:
+    """The instance is named, and no document of a user is touched."""
+    rename(desk)
+    desk.services[1].dual_write = True
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert evidence.verdict is Verdict.FAIL
+    assert f"written through {desk.services[1].url.removeprefix('http://')} (a)" in evidence.reason
+    assert (desk.left, len(desk.stores.target["a"]), len(desk.stores.faiss["a"])) == ([], 40, 40)
+
+
+def test_an_old_document_under_the_id_that_a_canary_got_stays(desk: Desk) -> None:
+    """Ids that a service counts up may be those of orphans: only the canary's own text is removed from the target."""
+    rename(desk)
+    desk.stores.target["a"] |= {f"own-{number}": "old" for number in range(1, 9)}
+    assert desk.judged(desk.drill(more=DELETES)).verdict is Verdict.PASS
+    assert len(desk.stores.target["a"]) == 48
+
+
+def test_a_canary_that_is_found_nowhere_may_be_left(desk: Desk) -> None:
+    """The text to look for is named."""
+    desk.services[0].drops = desk.services[1].drops = True
+    drill = desk.drill(more=DELETES)
+    assert desk.judged(drill).verdict is Verdict.INCONCLUSIVE
+    text = f"Rollback drill canary, removed at once. ({drill.record.drill_id}"
+    assert desk.left == [
+        f"the canary may be left in a, b: it was taken and is not found; look for the text '{text}' there"
+    ]
+
+
+def test_a_canary_that_is_not_known_again_is_no_users_document(desk: Desk) -> None:
+    """Renamed and rewritten, it looks like one: as many new documents as canaries are lost prove nothing."""
+    rename(desk, "<p>{}</p>")
+    evidence = desk.judged(desk.drill(more=DELETES), counted=2)
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+    assert "the canary may be left in a, b" in desk.left[0]
+
+
+@pytest.mark.parametrize(("counted", "verdict"), [(2, Verdict.INCONCLUSIVE), (3, Verdict.PASS)])
+def test_the_drills_own_writes_are_no_users_writes(desk: Desk, counted: int, verdict: Verdict) -> None:
+    """An instance that dropped its canaries is proven by users only if it counted more writes than those."""
+    desk.services[0].drops = True
+    drill = desk.drill(more=DELETES)
+    witness = WriteWitness(drill)
+    witness.begin()
+    assert witness.written.stores.faiss
+    for tenant in ("a", "b"):
+        desk.stores.faiss[tenant] |= {f"n{number}": "user's" for number in range(5)}
+    assert witness.judge(QUIET, desk.window(counted)).verdict is verdict
+    witness.end()
+
+
+def test_a_copy_under_a_derived_id_is_removed_from_the_target(desk: Desk) -> None:
+    """By what the id holds, or by its hash where the id is another one altogether."""
+    desk.services[0].dual_write, desk.services[0].chunk = True, "-0"
+    desk.services[1].dual_write, desk.services[1].named_by_hash = True, True
+    assert desk.judged(desk.drill(more=DELETES)).verdict is Verdict.FAIL
+    assert (desk.left, desk.canaries()) == ([], [])
+    assert (len(desk.stores.target["a"]), len(desk.stores.target["b"])) == (40, 40)
+
+
+def test_what_came_late_for_an_earlier_drill_is_removed_from_the_target(desk: Desk) -> None:
+    """Its canary is on the target alone."""
+    desk.stores.target["b"] |= {"rollback-drill-canary-1": "old", "rollback-drill-canary-77": "old"}
+    assert desk.judged(desk.drill(more=DELETES)).verdict is Verdict.PASS
+    assert (desk.left, desk.canaries()) == ([], [])
+
+
+def test_a_search_finds_a_renamed_canary_where_faiss_cannot_be_seen(desk: Desk) -> None:
+    """By its text, which the result holds somewhere."""
+    rename(desk)
+    drill = desk.drill(more=DELETES)
+    planned = Canary(drill)
+    planned.announce()
+    texts = {bird.hash: bird.text for bird in planned.birds}
+
+    def search(body: dict[str, Any]) -> Any:
+        held = desk.stores.faiss[body["tenant"]].items()
+        found = [{"id": name, "metadata": {"text": texts[digest]}} for name, digest in held if digest in texts]
+        return as_json({"results": found})
+
+    for service in desk.services:
+        service.script["POST", "/internal/retrieval/search"] = search
+    drill.__dict__["primary"] = None
+    assert desk.judged(drill).verdict is Verdict.PASS
+    assert len(desk.stores.faiss["a"]) == 40

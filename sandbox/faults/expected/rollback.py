@@ -148,6 +148,14 @@ ROLLBACK: dict[str, Expected] = {
             also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
         )
     ).on(1),
+    "dual_write_late": replace(
+        _red(
+            "nothing is on the target at the first look, what the process says is false, and the second look finds it",
+            "disable_dual_write",
+            also={"purge_delta": "what comes late may come while the purge compares"},
+        ),
+        says=("at the end of the drill", "dual-write is still on"),
+    ).on(1),
     "process_environment_shadows": _unsaid(
         _red(
             "what counts is what the service does, not what the file says",
