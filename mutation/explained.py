@@ -12,6 +12,7 @@ NO_BEHAVIOUR = (
         "a measure that was chosen: one step more or less is neither right nor wrong",
     ),
     (r"\bround\(.*, 1\)", r"\bround\(.*, [02]\)", "how many digits of a number are shown"),
+    (r"= drill\.queries\[0\]$", r"= drill\.queries\[ (1|-1)\]$", "any of the drill's queries will do"),
     (r"^if TYPE_CHECKING:", "", "imports for typing alone"),
     (
         r"strict=True",
@@ -29,6 +30,8 @@ NO_BEHAVIOUR = (
     (r"< deadline", r"<= deadline", "a clock never reads just the deadline, and one poll more or less proves the same"),
     (r">= STEADY_S", r"> STEADY_S", "a clock never reads just that, and one poll more or less proves the same"),
     (r">= EFFECT_S and", r"> EFFECT_S and", "a clock never reads just that, and one look more or less proves the same"),
+    (r"time\.\w+\(\)( - [^<]*)? < ", r"time\.\w+\(\)( - [^<]*)? <= ", "a clock never reads just the end of a time"),
+    (r"start_time < moment$", r"start_time <= moment$", "no process starts at just that moment"),
     (
         r"- BOOT_SECOND_S$",
         r"start_time > written",
@@ -44,6 +47,12 @@ EXPLAINED: dict[str, str] = {
     "`if labels.items() <= have.items():` -> `if labels.items() < have.items():`": (
         "a bucket always has `le` beside the labels that are asked for"
     ),
+    **{
+        f"drill/checks/obeyed.py _zero: `return Reading(0.0, 0.0, started)` -> `return Reading({mutant}, started)`": (
+            "when a process booted is not known, and no limit is so near"
+        )
+        for mutant in (" 1.0, 0.0", " -1.0, 0.0", "0.0, 1.0", "0.0, -1.0")
+    },
     "drill/reopen/shadow.py _latency: "
     "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 1000 * bound <= low]` -> "
     "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 999 * bound <= low]`": (

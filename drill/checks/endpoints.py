@@ -16,7 +16,7 @@ from drill.context import Drill
 from drill.http import Reply
 
 GONE = {404, 410}
-WRONG_METHOD = 405
+THERE, WRONG_METHOD = 200, 405
 TEXT = "rollback drill"
 _VARIES = re.compile(rb"[0-9a-f-]{8,}|[0-9]+", re.IGNORECASE)
 """What differs between two answers of one kind: ids, times."""
@@ -84,7 +84,7 @@ def _ask(drill: Drill, instance: str, endpoint: Endpoint) -> Reply:
     if drill.apply or not endpoint.read_only:
         seen = drill.client.request("OPTIONS", instance + endpoint.path)
         if seen.dead or not (seen.error or seen.apart or seen.status in GONE):
-            return replace(seen, status=200) if seen.status == WRONG_METHOD else seen
+            return replace(seen, status=THERE) if seen.status == WRONG_METHOD else seen
     return really_ask(drill, instance, endpoint)
 
 

@@ -9,7 +9,7 @@ some tenants or to a share of the traffic only.
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drill.checks.flags import judge_dual_write, judge_shadow
 from drill.checks.no_probes import probes_of
@@ -52,9 +52,11 @@ def disobeyed(drill: Drill, step: str, in_file: str, *, pending: bool) -> Eviden
     """
     looks = {"disable_dual_write": _dual_write, "disable_shadow_read": _shadow_read, "force_faiss": _served_elsewhere}
     look = looks[step] if not pending else _never_asked if step == "force_faiss" else None
-    reading = drill.glance_at_metrics() if look else None
-    seen = look(drill, reading) if look and reading else None
-    if seen is None or reading is None:
+    if look is None:
+        return None
+    reading = drill.glance_at_metrics()
+    seen = look(drill, reading)
+    if seen is None:
         return None
     if doubt := seen.doubt or _older(drill, reading, seen.instances):
         return Evidence(Verdict.INCONCLUSIVE, f"{in_file}, but {seen.text}; {doubt}")
@@ -67,7 +69,7 @@ _ADVICE = "no process obeys this env file; find out which one it does obey (unit
 def _dual_write(drill: Drill, reading: Reading) -> Seen | None:
     """Look at what was written since the boot of processes that have read the file as it is."""
     changed = _changed(drill)
-    young = {name: one for name, one in reading.snapshots.items() if (one.start_time or 0.0) >= changed}
+    young = {name: one for name, one in reading.snapshots.items() if not _began_before(one, changed)}
     evidence = judge_dual_write(drill, _window(drill, _zero(young), _of(young, reading)))
     return Seen(evidence.reason, frozenset()) if evidence.verdict is Verdict.FAIL else None
 
@@ -83,7 +85,7 @@ def _shadow_read(drill: Drill, reading: Reading) -> Seen | None:
 
 def _served_elsewhere(drill: Drill, reading: Reading) -> Seen | None:
     """Look for instances that answer from the target though the file says FAISS."""
-    if not any(_elsewhere(one) > one.total(REQUESTS, backend="faiss") for one in reading.snapshots.values()):
+    if not any(map(_elsewhere, reading.snapshots.values())):
         return None
     first, last = _now(drill)
     deltas = {name: Delta(one, last.snapshots[name]) for name, one in first.snapshots.items() if name in last.snapshots}
@@ -158,7 +160,12 @@ def _is_older(drill: Drill, page: Snapshot) -> bool:
     """Whether a process has not taken the file as it is: by its age, or where it re-reads by itself, by the file's."""
     if not drill.config.service.reload_command:
         return time.time() - _changed(drill) < drill.config.service.reload_timeout_s
-    return (page.start_time or 0.0) < _changed(drill)
+    return _began_before(page, _changed(drill))
+
+
+def _began_before(page: Snapshot, moment: float) -> bool:
+    """Whether a process is older than that, or does not tell: then nothing shows that it has read the file as it is."""
+    return page.start_time is None or page.start_time < moment
 
 
 def _changed(drill: Drill) -> float:
@@ -184,9 +191,7 @@ def _now(drill: Drill) -> tuple[Reading, Reading]:
 def _zero(pages: Mapping[str, Snapshot]) -> Reading:
     """Return a reading of the same processes at their boot."""
     started = {
-        name: Snapshot(
-            name, 0.0, one.families, {key: value for key, value in one.samples.items() if key[0] == START_TIME}
-        )
+        name: replace(one, samples={key: value for key, value in one.samples.items() if key[0] == START_TIME})
         for name, one in pages.items()
     }
     return Reading(0.0, 0.0, started)

@@ -1,11 +1,14 @@
 """Which endpoints are there: found out with the least harm, and only from what was asked as users ask it."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from drill.checks import preflight
+from drill.checks.endpoints import TEXT
 from drill.context import Drill
 from drill.verdict import Verdict
 from tests.library.server import Answer, ScriptedService, as_json, html, scripted
@@ -74,6 +77,32 @@ def test_a_404_of_an_endpoint_itself_does_not_say_that_the_endpoint_is_missing(
     """A tenant or a collection that is not found is no router that is not mounted."""
     server.script["POST", SEARCH] = as_json({"detail": "unknown tenant"}, 404)
     assert preflight.service(drill_of(tmp_path, server)).verdict is Verdict.PASS
+
+
+def test_a_path_without_a_letter_that_is_not_served_is_named_too(tmp_path: Path, server: ScriptedService) -> None:
+    """No other path can be made of it to compare with."""
+    toml = f'[service]\ninstances = ["{server.url}"]\nsearch_path = "/v1/7"\n'
+    evidence = preflight.service(make_drill(tmp_path, toml=toml, env=MIGRATING))
+    assert evidence.verdict is Verdict.FAIL
+    assert "does not serve /v1/7 ([service] search_path)" in evidence.reason
+
+
+def test_each_endpoint_is_asked_as_users_ask_it(tmp_path: Path, server: ScriptedService) -> None:
+    """A service may answer 404 to a body that is not for it."""
+    bodies: dict[str, object] = {}
+
+    def heard(path: str, body: object) -> Answer:
+        bodies[path] = body
+        return as_json({})
+
+    for path in PATHS:
+        server.script["OPTIONS", path] = as_json({}, 404)
+        server.script["POST", path] = partial(heard, path)
+    toml = f'[service]\ninstances = ["{server.url}"]\nchat_body = {{ question = "why" }}\n'
+    preflight.service(make_drill(tmp_path, toml=toml, env=MIGRATING))
+    assert bodies[EMBED] == {"texts": [TEXT]}
+    assert bodies[CHAT] == {"question": "why"}
+    assert set(cast("dict[str, object]", bodies[SEARCH])) == {"query", "tenant", "top_k"}
 
 
 def test_a_404_that_repeats_path_and_time_is_still_that_of_a_router(tmp_path: Path, server: ScriptedService) -> None:

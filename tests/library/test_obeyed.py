@@ -4,12 +4,15 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from drill.checks import obeyed
 from drill.context import Drill
+from drill.http import Reply
+from drill.observation import Reading
 from drill.record import Evidence
 from drill.rollback import Rollback
 from drill.steps.flags import disable_dual_write, disable_shadow_read, force_faiss
@@ -35,7 +38,7 @@ class Instance:
         self.url = server.url
         self.counts: dict[str, float] = {}
         self.each: dict[str, float] = {served("pgvector"): 1}
-        self.started = time.time() + 1
+        self.started: float | None = time.time() + 1
         server.script["POST", SEARCH] = self.search
         server.script["GET", "/metrics"] = lambda _body: self.page()
 
@@ -47,7 +50,8 @@ class Instance:
     def page(self) -> Answer:
         lines = [f"# TYPE {name}{'_total' * (kind == 'counter')} {kind}" for name, kind in FAMILIES.items()]
         lines += [f"{name} {value}" for name, value in self.counts.items()]
-        return Answer("\n".join([*lines, f"process_start_time_seconds {self.started}", ""]).encode(), kind=CLASSIC)
+        lines += [f"process_start_time_seconds {self.started}"] if self.started else []
+        return Answer("\n".join([*lines, ""]).encode(), kind=CLASSIC)
 
 
 def served(backend: str) -> str:
@@ -69,13 +73,13 @@ class Well:
 def drill_of(
     folder: Path,
     instance: Instance,
-    values: Mapping[str, str],
+    values: Mapping[str, str | None],
     *,
     target: bool = True,
     more: str = "",
     hot: bool = False,
 ) -> Drill:
-    env = "".join(f"{key}={value}\n" for key, value in {**FLAGS, **values}.items()) + more
+    env = "".join(f"{key}={value}\n" for key, value in {**FLAGS, **values}.items() if value is not None) + more
     reload = "" if hot else 'reload_command = ["true"]\n'
     drill = make_drill(folder, toml=f'[service]\ninstances = ["{instance.url}"]\n{reload}', env=env)
     if target:
@@ -101,6 +105,48 @@ def test_a_backend_that_the_file_does_not_name_is_a_failure(tmp_path: Path, inst
     assert evidence.verdict is Verdict.FAIL
     assert evidence.reason.startswith("would be red after --apply: RETRIEVAL_BACKEND=faiss already, but")
     assert "no process obeys this env file" in evidence.reason
+    assert instance.counts[served("pgvector")] == 500 + obeyed.ASKED
+
+
+def test_a_process_that_has_switched_to_the_target_while_it_ran_is_seen_by_what_it_does_now(
+    tmp_path: Path, instance: Instance
+) -> None:
+    """However many requests FAISS has answered since the boot."""
+    instance.counts = {served("pgvector"): 3, served("faiss"): 500}
+    evidence = seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND")
+    assert evidence.verdict is Verdict.FAIL
+
+
+def test_where_prometheus_scrapes_the_instances_themselves_are_asked_what_they_do_now(
+    tmp_path: Path, instance: Instance
+) -> None:
+    """Two scrapes may lie a minute apart; a dry-run does not wait for them."""
+    instance.counts = {served("pgvector"): 500}
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"})
+
+    def scraped(instances: tuple[str, ...], *, wait: bool) -> Reading:
+        assert not wait
+        return drill.direct.read(instances)
+
+    drill.__dict__["source"] = SimpleNamespace(waits=True, read=scraped)
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.FAIL
+
+
+def test_an_instance_that_does_not_answer_is_asked_once(
+    tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each further search would cost as much time again."""
+    instance.counts = {served("pgvector"): 500}
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"})
+    asked: list[str] = []
+
+    def search(url: str, *_: object) -> Reply:
+        asked.append(url)
+        return Reply(0, "", b"", 5.0, error="no answer", waited_s=5.0)
+
+    monkeypatch.setattr(drill.service, "search", search)
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+    assert asked == [instance.url]
 
 
 def test_the_only_backend_may_be_faiss_by_another_name(tmp_path: Path, instance: Instance) -> None:
@@ -127,6 +173,13 @@ def test_shadow_reads_that_count_as_requests_are_no_other_backend(tmp_path: Path
     assert seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND").verdict is (
         Verdict.PASS
     )
+
+
+def test_a_process_that_does_not_tell_its_age_may_be_older_than_the_file(tmp_path: Path, instance: Instance) -> None:
+    instance.counts, instance.started = {served("pgvector"): 500}, None
+    evidence = seen(drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": "faiss"}), "RETRIEVAL_BACKEND")
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "older than the file's last change" in evidence.reason
 
 
 @pytest.mark.parametrize("hot", [False, True])
@@ -169,6 +222,14 @@ def test_shadow_reads_that_the_file_switches_off_are_a_failure(tmp_path: Path, i
     assert "shadow-read moved" in evidence.reason
 
 
+def test_shadow_reads_that_only_a_gauge_shows_are_a_failure(tmp_path: Path, instance: Instance) -> None:
+    """A service that shows its last agreement and counts nothing."""
+    name = "retrieval_shadow_agreement_at_5"
+    instance.counts, instance.each = {name: 0.5}, {served("pgvector"): 1, name: 0.01}
+    drill = drill_of(tmp_path, instance, {"FF_RETRIEVAL_SHADOW_READ": "OFF"})
+    assert seen(drill, "FF_RETRIEVAL_SHADOW_READ").verdict is Verdict.FAIL
+
+
 def test_shadow_reads_of_the_past_are_no_contradiction(tmp_path: Path, instance: Instance) -> None:
     """A service that re-reads its file has stopped them since."""
     instance.counts = {"retrieval_shadow_dropped_total": 50.0}
@@ -182,7 +243,7 @@ def test_dual_writes_that_fail_though_the_file_switches_them_off_are_a_failure(
 ) -> None:
     """Of processes that have read the file as it is; of older ones nothing is known."""
     instance.counts = {'retrieval_dual_write_errors_total{target="pgvector"}': 9.0}
-    instance.started -= age_s
+    instance.started = time.time() + 1 - age_s
     drill = drill_of(tmp_path, instance, {"FF_RETRIEVAL_DUAL_WRITE": "OFF"})
     assert seen(drill, "FF_RETRIEVAL_DUAL_WRITE").verdict is verdict
 
@@ -221,6 +282,34 @@ def test_a_fallback_that_is_counted_is_the_incident_and_no_contradiction(
     assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_fallback_that_never_happened_is_no_reason(tmp_path: Path, instance: Instance, reason: str) -> None:
+    """Its counter stands at zero from the boot on."""
+    never_asked(instance)
+    instance.counts[reason] = 0
+    assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("named", ["FAISS-GPU", "Faiss", None])
+def test_a_backend_that_is_faiss_by_another_name_or_not_named_is_not_missed(
+    tmp_path: Path, instance: Instance, named: str | None
+) -> None:
+    never_asked(instance)
+    drill = drill_of(tmp_path, instance, {"RETRIEVAL_BACKEND": named})
+    assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
+def test_where_an_instance_cannot_be_read_it_may_be_the_one_that_asks_the_target(
+    tmp_path: Path, instance: Instance
+) -> None:
+    never_asked(instance)
+    with scripted() as other:
+        toml = f'[service]\ninstances = ["{instance.url}", "{other.url}"]\nreload_command = ["true"]\n'
+        env = "".join(f"{key}={value}\n" for key, value in FLAGS.items())
+        drill = with_probes(with_primary(make_drill(tmp_path, toml=toml, env=env)), Probes())
+        assert seen(drill, "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize("key", ["RETRIEVAL_TENANT_ALLOWLIST", "TARGET_TRAFFIC_PERCENT", "FF_CANARY"])
 def test_a_target_that_is_given_to_a_part_of_the_traffic_need_not_be_seen(
     tmp_path: Path, instance: Instance, key: str
@@ -230,10 +319,11 @@ def test_a_target_that_is_given_to_a_part_of_the_traffic_need_not_be_seen(
     assert seen(drill_of(tmp_path, instance, {}, more=f"{key}=1\n"), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
 
 
-def test_a_few_requests_show_nothing(tmp_path: Path, instance: Instance) -> None:
+@pytest.mark.parametrize(("count", "verdict"), [(obeyed.LEAST - 1, Verdict.PASS), (obeyed.LEAST, Verdict.FAIL)])
+def test_a_few_requests_show_nothing(tmp_path: Path, instance: Instance, count: int, verdict: Verdict) -> None:
     """A process that has just booted has asked nobody yet."""
-    never_asked(instance, count=obeyed.LEAST - obeyed.ASKED - 1)
-    assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
+    never_asked(instance, count=count - obeyed.ASKED)
+    assert seen(drill_of(tmp_path, instance, {}), "RETRIEVAL_BACKEND").verdict is verdict
 
 
 def test_without_metrics_nothing_is_judged(tmp_path: Path) -> None:
