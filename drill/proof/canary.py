@@ -6,10 +6,12 @@ each instance, so that each is proven on its own. What an earlier drill has left
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from drill.checks.silence import short
+from drill.config import Canary as Settings
 from drill.content_hash import content_hash
 from drill.context import Drill
 from drill.errors import DrillError
@@ -26,6 +28,8 @@ INTENT = "canary"
 APPEARS_S = 10.0
 """How long a canary may take from the answer of the service into FAISS: some take a write later."""
 POLL_S = 0.25
+EARLIER = 200
+"""Earlier drills whose canaries are known again by their texts."""
 
 
 @dataclass(slots=True)
@@ -168,8 +172,9 @@ class Canary:
         return left
 
     def _sweep(self, stores: Stores) -> None:
-        self._anywhere = self._reserved(stores.faiss)
-        self._on_target = self._reserved(stores.target)
+        hashes = self._hashes_of_earlier()
+        self._anywhere = merged(self._reserved(stores.faiss), self._renamed(stores.faiss, hashes))
+        self._on_target = merged(self._reserved(stores.target), self._renamed(stores.target, hashes))
         if self._anywhere and delete(self.drill, self._anywhere):
             self.drill.swept = merged(self._anywhere)
 
@@ -177,6 +182,21 @@ class Canary:
         is_one = self.drill.config.canary.is_one
         found = {tenant: {name for name in items if is_one(name)} for tenant, items in side.items()}
         return {tenant: names for tenant, names in found.items() if names}
+
+    def _hashes_of_earlier(self) -> frozenset[str]:
+        """Return the hashes of the canaries that earlier drills of this artifacts directory may have written."""
+        try:
+            drills = sorted(path.name for path in self.drill.work_dir.parent.iterdir())
+        except OSError:
+            return frozenset()
+        numbers = range(max(MOST, len(self.birds)))
+        settings = self.drill.config.canary
+        return frozenset(content_hash(_text(settings, name, at)) for name in drills[-EARLIER:] for at in numbers)
+
+    def _renamed(self, side: Mapping[str, Inventory], hashes: Collection[str]) -> Places:
+        """Return canaries of ``hashes`` under other ids, as many as this drill writes: its load has been announced."""
+        found = ((tenant, name) for tenant, items in side.items() for name in items if items[name] in hashes)
+        return merged(*({tenant: {name}} for tenant, name in islice(found, len(self.birds))))
 
     def _ingest(self, bird: Bird) -> Reply:
         service = self.drill.config.service
@@ -249,6 +269,10 @@ def _may_be_left(lost: Sequence[Bird]) -> list[str]:
     return [f"the canary may be left in {tenants}: it was taken and is not found; look for the text {text!r} there"]
 
 
+def _text(settings: Settings, drill_id: str, number: int) -> str:
+    return f"{settings.text} ({drill_id}, {number})"
+
+
 def _planned(drill: Drill) -> list[Bird]:
     """Return one canary for each instance and tenant, or, where these are many, one for each of both at least."""
     settings, urls = drill.config.canary, list(drill.service.instances)
@@ -260,6 +284,6 @@ def _planned(drill: Drill) -> list[Bird]:
         longest = max(len(urls), len(tenants))
         pairs = [(urls[at % len(urls)], tenants[at % len(tenants)]) for at in range(longest)]
     return [
-        Bird(url, tenant, f"{settings.id}-{number}", f"{settings.text} ({drill.record.drill_id}, {number})")
+        Bird(url, tenant, f"{settings.id}-{number}", _text(settings, drill.record.drill_id, number))
         for number, (url, tenant) in enumerate(pairs)
     ]

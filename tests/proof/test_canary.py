@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from drill.content_hash import content_hash
 from drill.proof import canary as canary_module
 from drill.proof.canary import Canary
 from drill.proof.letters import filled
@@ -223,6 +224,21 @@ def test_a_canary_that_the_service_renames_is_known_by_its_text(desk: Desk) -> N
     assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
     assert "4 documents written since the reload, 4 of them by the drill" in evidence.reason
     assert (desk.left, len(desk.stores.faiss["a"]), len(desk.stores.faiss["b"])) == ([], 40, 40)
+
+
+def test_a_renamed_canary_that_a_killed_drill_left_is_removed_by_the_next(desk: Desk) -> None:
+    """From both stores, by the text that it has written; another service's document of a like text is not touched."""
+    rename(desk)
+    killed = Canary(desk.drill(more=DELETES))
+    killed.announce()
+    killed.drill.record.drill_id = "the-next-one"
+    for number, bird in enumerate(killed.birds):
+        desk.stores.faiss[bird.tenant][f"left-{number}"] = bird.hash
+        desk.stores.target[bird.tenant][f"late-{number}"] = bird.hash
+    desk.stores.faiss["a"]["users"] = content_hash("Rollback drill canary, removed at once. (no drill, 0)")
+    assert desk.judged(killed.drill).verdict is Verdict.PASS
+    assert (desk.left, len(desk.stores.faiss["a"]), len(desk.stores.faiss["b"])) == ([], 41, 40)
+    assert (len(desk.stores.target["a"]), len(desk.stores.target["b"])) == (40, 40)
 
 
 def test_a_renamed_canary_that_reaches_the_target_is_removed_there(desk: Desk) -> None:
