@@ -53,6 +53,12 @@ EXPLAINED: dict[str, str] = {
         )
         for mutant in (" 1.0, 0.0", " -1.0, 0.0", "0.0, 1.0", "0.0, -1.0")
     },
+    **{
+        f"drill/checks/faiss_kept.py Kept: `gone: int = 0` -> `gone: int = {number}`": (
+            "shown where all tenants were compared, and there it is counted"
+        )
+        for number in (1, -1)
+    },
     "drill/reopen/shadow.py _latency: "
     "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 1000 * bound <= low]` -> "
     "`within = [count for bound, count in zip(buckets.bounds, buckets.counts, strict=True) if 999 * bound <= low]`": (

@@ -57,7 +57,7 @@ def faiss(drill: Drill, window: Window) -> Evidence:
 def faiss_again(drill: Drill) -> Evidence | None:
     """Judge once more at the end of the drill; ``None`` where no file has changed since."""
     primary = drill.primary
-    if primary is None or not drill.faiss_versions:
+    if primary is None:
         return None
     try:
         if all(primary.version(tenant) == seen for tenant, seen in drill.faiss_versions.items()):
@@ -72,7 +72,7 @@ def loss(drill: Drill) -> str:
 
     A text that has changed under the vector it had is lost, too: the target's copy of it looks stale.
     """
-    if drill.primary is None or not drill.faiss_before:
+    if drill.primary is None:
         return ""
     found = [_kept(drill, drill.primary, tenant, None) for tenant in drill.config.service.tenants]
     evidence = _together(found, drill.config.primary)
@@ -95,15 +95,21 @@ def _kept(drill: Drill, primary: Primary, tenant: str, window: Window | None) ->
     try:
         now = primary.look(tenant, wanted)
     except NoFallback as lost:
-        return Kept(Verdict.FAIL, str(lost), tenant, before.facts.distinct if before else 0)
+        return _unseen(Verdict.FAIL, lost, tenant, before)
     except CannotMeasure as problem:
-        return Kept(Verdict.INCONCLUSIVE, str(problem), tenant, before.facts.distinct if before else 0)
+        return _unseen(Verdict.INCONCLUSIVE, problem, tenant, before)
     drill.faiss_versions[tenant] = now.version
     if before is None or not before.sample:
         return Kept(Verdict.INCONCLUSIVE, f"{tenant}: not looked at before, nothing to compare with", tenant)
     before = _without(before, drill.swept.get(tenant, set()))
     kept = compared(tenant, before, now, drill.config.primary)
     return _with_answers(kept, *judge_answers(drill, primary, tenant, answers, now)) if answers else kept
+
+
+def _unseen(verdict: Verdict, problem: DrillError, tenant: str, before: Look | None) -> Kept:
+    """Return what is known of a tenant that could not be looked at."""
+    kept = Kept(verdict, str(problem), tenant)
+    return replace(kept, before=before.facts.distinct) if before else kept
 
 
 def _with_answers(kept: Kept, verdict: Verdict, text: str) -> Kept:
@@ -118,8 +124,6 @@ def _with_answers(kept: Kept, verdict: Verdict, text: str) -> Kept:
 
 def _without(look: Look, ids: set[str]) -> Look:
     """Return a look as if documents that the drill itself removed had not been there."""
-    if not ids:
-        return look
     facts = replace(look.facts, documents=look.facts.documents - len(ids))
     return replace(look, facts=facts, sample=tuple(name for name in look.sample if name not in ids))
 
@@ -148,10 +152,11 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
     texts, told = judge_texts(before, now, may_go(len(before.hashes), settings))
     if texts is Verdict.FAIL:
         return texts, told
-    fallen, doubts = max(old.distinct - new.distinct, 0), _doubts(before, now)
+    fallen = max(old.distinct - new.distinct, 0)
     seen = f"{fallen} documents fewer than at the beginning, {gone} of {len(before.sample)} known ones are gone"
+    doubts = _doubts(before, now)
     if (fallen or gone) and not settings.expect_deletes:
-        doubts.insert(0, f"{seen}; if users delete documents, say so: [primary] expect_deletes = true")
+        doubts = [f"{seen}; if users delete documents, say so: [primary] expect_deletes = true", *doubts]
     if texts is Verdict.INCONCLUSIVE:
         doubts.append(told)
     if doubts:

@@ -100,6 +100,7 @@ def test_550_documents_that_become_two_fail(tmp_path: Path) -> None:
         (3000, 2970, Verdict.INCONCLUSIVE),
         (3000, 2969, Verdict.FAIL),
         (12, 7, Verdict.INCONCLUSIVE),
+        (12, 6, Verdict.INCONCLUSIVE),
         (12, 5, Verdict.FAIL),  # within ten, but most of what was known is gone
     ],
 )
@@ -151,6 +152,46 @@ def test_of_a_large_tenant_a_random_sample_tells_how_many_are_gone_at_least(
     assert len(drill.faiss_before["a"].sample) == 200
     write(tmp_path / "faiss", "a", names(4000, first=1000))  # a quarter was exchanged, one in a hundred may go
     assert judged(drill).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("now", "said"), [(names(95), "5 documents fewer"), (names(100, first=3), "3 of 100 known")])
+def test_a_fall_that_is_no_news_is_named_all_the_same(tmp_path: Path, now: list[str], said: str) -> None:
+    drill = begun(tmp_path, {"a": names(100)}, primary="expect_deletes = true\n")
+    write(tmp_path / "faiss", "a", now)
+    evidence = judged(drill)
+    assert evidence.verdict is Verdict.PASS
+    assert said in evidence.reason
+    assert "as users delete" in evidence.reason
+
+
+def test_a_tenant_that_was_not_looked_at_before_adds_nothing_to_what_there_was(tmp_path: Path) -> None:
+    """Not even if it is gone: of ten documents that may go, each counts."""
+    drill = begun(tmp_path, {"a": names(100), "b": names(5)})
+    del drill.faiss_before["b"]
+    assert (judged(drill).verdict, judged(drill).threshold) == (Verdict.INCONCLUSIVE, 90)
+    (tmp_path / "faiss" / "b").rename(tmp_path / "elsewhere")
+    assert (judged(drill).verdict, judged(drill).threshold) == (Verdict.FAIL, 90)
+
+
+def test_what_the_drill_itself_removed_is_no_loss(tmp_path: Path) -> None:
+    """Canaries of a drill that was killed: they were there when it began."""
+    drill = begun(tmp_path, {"a": names(100)})
+    write(tmp_path / "faiss", "a", names(80, first=20))
+    assert judged(drill).verdict is Verdict.FAIL
+    drill.swept["a"] = set(names(20))
+    evidence = judged(drill)
+    assert (evidence.verdict, evidence.samples) == (Verdict.PASS, 80)
+
+
+@pytest.mark.parametrize(("tenants", "more"), [(4, ""), (6, "; and 2 tenants more")])
+def test_a_few_tenants_are_spelled_out_and_the_rest_is_counted(tmp_path: Path, tenants: int, more: str) -> None:
+    held = {f"t{number}": names(30) for number in range(tenants)}
+    drill = begun(tmp_path, held)
+    for tenant in held:
+        write(tmp_path / "faiss", tenant, names(2))
+    evidence = judged(drill)
+    assert evidence.reason.count("2 documents, 30 at the beginning") == 4
+    assert evidence.reason.endswith(f"10 may have gone{more}")
 
 
 def test_a_total_does_not_hide_the_loss_of_one_tenant(tmp_path: Path) -> None:
@@ -220,7 +261,9 @@ def test_a_snapshot_that_is_written_to_all_the_time_is_no_loss(tmp_path: Path, m
     monkeypatch.setattr(snapshot, "STILL_S", 3600.0)
     monkeypatch.setattr(snapshot, "WRITING_S", 0.0)
     (tmp_path / "faiss" / "a" / "index.faiss").write_bytes(b"IxFI")
-    assert judged(drill).verdict is Verdict.INCONCLUSIVE
+    evidence = judged(drill)
+    assert (evidence.verdict, evidence.threshold, evidence.samples) == (Verdict.INCONCLUSIVE, 40, 0)
+    assert faiss_kept.loss(drill) == "", "what could not be looked at is not lost"
 
 
 def test_a_directory_that_is_swapped_by_a_symlink_is_waited_for(
