@@ -17,7 +17,7 @@ from drill.events import EventLog
 from drill.load import BALANCED_S, GLANCE_S, Budget, budget_of, window_rate
 from drill.observation import MetricsSource, Reading, Window, open_window
 from drill.plans import Plan, hold
-from drill.primary import Look, Primary, open_primary
+from drill.primary import Held, Look, Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
 
@@ -103,6 +103,8 @@ class Drill:
     """The observation window that latency, errors and silence are judged over."""
     faiss_before: dict[str, Look] = field(default_factory=dict)
     """FAISS as it was before anything was written, by tenant."""
+    faiss_held: dict[str, Held] = field(default_factory=dict)
+    """The same, whole, of tenants that could be held so."""
     faiss_versions: dict[str, str] = field(default_factory=dict)
     """The fingerprint of what was looked at last, by tenant."""
     trace: Trace = field(default_factory=Trace)

@@ -9,9 +9,15 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg.sql import SQL, Identifier
 
 from drill.reopen.replay import OUTBOX
+from sandbox.content import content_hash
+from sandbox.corpus import TENANTS, documents
+from sandbox.faults.snapshots import FEW
+from sandbox.service.target import TABLE, connect
 from sandbox.stack import INCIDENT, Metrics, Stack
+from sandbox.traffic_plan import quiet_rows
 from tests.drill.harness import Desk, Ran
 
 DOWN = "target_down"
@@ -81,6 +87,19 @@ def heal_target(stack: Stack) -> None:
     """End the incident, and what `let_writes_wait` has done."""
     for name in (*INCIDENT, DOWN):
         stack.fault(name, on=False)
+
+
+def quiet_copies(stack: Stack) -> dict[str, set[tuple[str, str]]]:
+    """Return id and hash, by tenant, of documents that nobody edits and that the target has as the corpus has them."""
+    found = {}
+    with connect(stack.dsn) as connection:
+        for tenant in TENANTS:
+            held = {document.id: (document.id, content_hash(document.text)) for document in documents(tenant)}
+            wanted = [list(held)[row] for row in quiet_rows(tenant, {key: row for row, key in enumerate(held)}, FEW)]
+            query = SQL("select id, content_hash from {} where tenant = %s and id = any(%s)").format(Identifier(TABLE))
+            seen = connection.execute(query, (tenant, wanted)).fetchall()
+            found[tenant] = set(seen) & set(held.values())
+    return found
 
 
 def _waiting(url: str) -> float:

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from matrix.bench import Bench, heal_target, let_writes_wait
+from matrix.bench import Bench, heal_target, let_writes_wait, quiet_copies
 from sandbox.faults.expected.model import Mode as Name
 from sandbox.home import REHEARSAL
 
@@ -17,6 +17,8 @@ CLIMB = {
 }
 """A short hold, and a rung of its own for pilot tenants; every limit as delivered."""
 IMPATIENT = {"DRILL_REHEARSAL__BOOT_TIMEOUT_S": "15", "DRILL_REHEARSAL__STOP_TIMEOUT_S": "4"}
+MANY = 4
+"""Good copies of a tenant that must have been there, of the eight that are looked at."""
 
 After = Callable[[], Iterator[str]]
 """Yields what is wrong once the drill has ended; it may drill again."""
@@ -99,6 +101,20 @@ def _untouched(bench: Bench) -> After:
     return after
 
 
+def _spared(bench: Bench) -> After:
+    """See that documents which FAISS loses or changes stay on the target, where they were as in FAISS."""
+    before = quiet_copies(bench.stack)
+
+    def after() -> Iterator[str]:
+        gone = sum(len(copies - quiet_copies(bench.stack)[tenant]) for tenant, copies in before.items())
+        if gone:
+            yield f"{gone} good copies are gone from the target"
+        if min(map(len, before.values())) < MANY:
+            yield f"too few documents were on both sides: {[len(copies) for copies in before.values()]}"
+
+    return after
+
+
 def _env_file_untouched(bench: Bench) -> After:
     began_with = bench.stack.env_file.read_bytes()
 
@@ -111,6 +127,14 @@ def _env_file_untouched(bench: Bench) -> After:
 
 MODES: dict[Name, Mode] = {
     "rollback": Mode("`--apply` in an incident", ("--apply",), _nothing_further),
+    "spared": Mode(
+        "`--apply` in an incident. Documents that FAISS had as the target has them when the drill began must be on the "
+        "target after it, whatever has become of them in FAISS",
+        ("--apply",),
+        _spared,
+        fresh=True,
+        once=True,
+    ),
     "reopen": Mode(
         "`--apply --reopen` where the target is well. The ladder must fall back by itself and prove where it stands; "
         "then a plain `--apply` must be green and leave FAISS only in the env file",

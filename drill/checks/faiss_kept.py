@@ -5,6 +5,7 @@ anything is written and again at the end, and documents that were there are aske
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from drill.checks.faiss_answers import answers_in, judge_answers
@@ -13,7 +14,7 @@ from drill.config import Primary as Settings
 from drill.context import Drill
 from drill.errors import CannotMeasure, DrillError, NoFallback
 from drill.observation import Window
-from drill.primary import Look, Primary
+from drill.primary import Held, Look, Primary
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict, worst
 
@@ -21,6 +22,10 @@ SAMPLE, SAMPLES = 1_000, 100_000
 """Known documents that are asked for again, of a tenant and of all together at most."""
 FEWEST = 50
 """Known documents of a tenant, however many tenants there are."""
+HELD = 100
+"""Tenants whose files are held open: two files each, of the 1,024 that a process may have."""
+COPIED = 32 * 1024 * 1024
+"""Bytes of memory that copies of their files may take, of all tenants together, and of each kind of file."""
 SURE = 0.9999
 """How sure a sample must be that too many are gone: every tenant of every drill is judged by one."""
 SHOWN = 4
@@ -47,6 +52,18 @@ def remember(primary: Primary, tenants: Sequence[str]) -> dict[str, Look]:
     """Return every tenant as it is now, with documents to ask for later. Raises NoFallback, PrimaryUnreadable."""
     size = max(FEWEST, min(SAMPLE, SAMPLES // len(tenants)))
     return {tenant: primary.look(tenant, sample=size) for tenant in tenants}
+
+
+def hold(primary: Primary, tenants: Sequence[str]) -> dict[str, Held]:
+    """Return every tenant as it is now, whole; less those that cannot be held, or are too many. Reads no document."""
+    found: dict[str, Held] = {}
+    keep = getattr(primary, "hold", None)
+    if keep is None:  # a list of documents, without texts or vectors
+        return found
+    for tenant in tenants[:HELD]:
+        with suppress(CannotMeasure, OSError):
+            found[tenant] = keep(tenant, COPIED // min(len(tenants), HELD))
+    return found
 
 
 def faiss(drill: Drill, window: Window) -> Evidence:

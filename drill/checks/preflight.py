@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drill.before import still_down
 from drill.checks import endpoints
-from drill.checks.faiss_kept import remember
+from drill.checks.faiss_kept import hold, remember
 from drill.checks.heard import HEAL, hear
 from drill.checks.silence import short
 from drill.checks.unmeasured import said
@@ -127,6 +127,7 @@ def _faiss(drill: Drill) -> Evidence:
     if drill.primary is None:
         return Evidence(Verdict.INCONCLUSIVE, drill.no_primary)
     drill.faiss_before = remember(drill.primary, drill.config.service.tenants)
+    drill.faiss_held = hold(drill.primary, drill.config.service.tenants)
     facts = [look.facts for look in drill.faiss_before.values()]
     if not any(fact.dimension for fact in facts):
         listed = sum(fact.documents for fact in facts)

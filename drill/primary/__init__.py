@@ -6,8 +6,9 @@ from drill.errors import UsageError
 from drill.primary.base import Primary
 from drill.primary.facts import IndexFacts, Look
 from drill.primary.faiss_dir import FaissDir
+from drill.primary.held import Held
 
-__all__ = ["KINDS", "FaissDir", "IndexFacts", "Look", "Primary", "open_primary"]
+__all__ = ["KINDS", "FaissDir", "Held", "IndexFacts", "Look", "Primary", "open_primary"]
 
 KINDS = ("faiss-dir", "faiss-idmap", "manifest")
 

@@ -18,6 +18,7 @@ from drill.content_hash import content_hash
 from drill.errors import DrillError, NoFallback, PrimaryUnreadable
 from drill.primary.docs_file import SMALL_FILE, iter_documents, iter_ids, iter_listed
 from drill.primary.facts import IndexFacts, Look
+from drill.primary.held import COPIED, Held
 from drill.primary.index_file import IndexFile, read_index_file, read_vector, useless_vectors
 from drill.primary.places import INDEX_NAME, cannot_open, no_directory, no_tenant
 from drill.primary.snapshot import BROKEN, Snapshot, check_whole, opened, settled, unreadable, version_of
@@ -58,6 +59,14 @@ class FaissDir:
         if isinstance(looked, str):
             raise NoFallback(f"FAISS index of tenant {tenant!r}: {looked}; rebuild it before rolling back")
         return looked
+
+    def hold(self, tenant: str, copied: int = COPIED) -> Held:
+        """Return what ``tenant`` holds now, to be read later; ``copied`` as of `Held`.
+
+        Raises PrimaryUnreadable; OSError if there is no room for more open files.
+        """
+        with self._opened(tenant) as snapshot:
+            return Held(snapshot, self._pairs, self._ids, copied)
 
     def version(self, tenant: str) -> str:
         """Return a fingerprint of the files that changes with every snapshot. Raises PrimaryUnreadable."""

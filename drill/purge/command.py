@@ -120,6 +120,8 @@ def _plan(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
         purge.close()
     ticker.close()
     _show_plan(delta, sample)
+    if delta.doomed:
+        _show_unknown(drill)
     _ended(drill, "planned", purged=0, left=delta.doomed, plan=delta.digest)
     if not delta.doomed:
         return Result.INCONCLUSIVE if delta.unjudged else Result.SUCCESS
@@ -150,6 +152,18 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
     show(f"would delete {delta.doomed} of {delta.target_documents} documents ({delta.fraction:.2%}){unjudged}")
     show(f"ids, hashed (SHA-256): {' '.join(sample)}")
     show(f"plan {_short(delta.digest)}")
+
+
+def _show_unknown(drill: Drill) -> None:
+    """Say what only a drill knows: it has looked at FAISS before the rollback."""
+    from drill.purge.earlier import lost_before
+
+    show(
+        "not known here: what FAISS held before the rollback. Documents that FAISS has lost since, or holds damaged, "
+        "are among these too, and the target may have the last good copies: see that FAISS is whole first"
+    )
+    if lost := lost_before(drill.work_dir, drill.record.env_id):
+        show(f"seen by a drill: {lost}")
 
 
 def _run(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Result:

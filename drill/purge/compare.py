@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drill.purge import checksum
+from drill.purge.beginning import Beginning
 from drill.purge.budget import Budget
 from drill.purge.doubts import ByText, doubted
 from drill.purge.drift import with_drift
@@ -60,10 +61,12 @@ def compare(
     budget: Budget,
     say: Callable[[str], None] = silent,
     by_text: ByText | None = None,
+    beginning: Beginning | None = None,
 ) -> Delta:
     """Compare every tenant of ``settings`` and return the plan; its files are in ``folder``, which must be empty.
 
-    Reads only. ``by_text`` opens the target by its texts, to look into hashes that differ.
+    Reads only. ``by_text`` opens the target by its texts, to look into hashes that differ. ``beginning``: what FAISS
+    held when the drill began, if that is known.
     Raises PrimaryUnreadable, TargetUnavailable, OverBudget, CannotMeasure.
     """
     counts = target.counts()
@@ -73,6 +76,8 @@ def compare(
         here.mkdir(mode=0o700)
         found = _tenant(primary, target, tenant, counts.get(tenant, 0), settings, here, budget, say)
         found = doubted(found, (here / PRIMARY, here / TARGET, here / DELTA), room(settings, here), by_text)
+        if beginning is not None:
+            found = beginning.left_alone(primary, found, (here / PRIMARY, here / DELTA), room(settings, here), budget)
         if settings.drift_sample:
             sides = (str(here / TARGET), str(here / PRIMARY))
             found = with_drift(primary, target, found, sides, settings.drift_sample, room(settings, here))

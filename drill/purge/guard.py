@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from drill.purge.model import Delta, PurgeBlocked, PurgeRefused, PurgeSettings, TenantDelta
+from drill.purge.model import Delta, FaissDamaged, PurgeBlocked, PurgeRefused, PurgeSettings, TenantDelta
 from drill.target.base import Target
 
 MIN_SOURCE_SHARE = 0.95
@@ -34,6 +34,17 @@ def guard(delta: Delta, settings: PurgeSettings, purged: int = 0, first: Delta |
             f"{settings.max_fraction:.1%}; look into it, then raise [purge] max_fraction and run again"
             f"{_by_hash(delta.tenants)}"
         )
+
+
+def check_kept(delta: Delta) -> None:
+    """Raise FaissDamaged if FAISS itself has lost or damaged documents since the drill began."""
+    for tenant in delta.tenants:
+        if tenant.since.harm:
+            raise FaissDamaged(
+                f"since the drill began FAISS has lost what it held: {tenant.since.harm} (tenant {tenant.tenant!r}); "
+                f"the target holds {tenant.since.left} documents as they were, maybe the last good copies: put FAISS "
+                "in order first, then run again"
+            )
 
 
 def _check_source(tenant: TenantDelta, accepted: int) -> None:

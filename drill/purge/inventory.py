@@ -60,6 +60,11 @@ def write_target(
     return written
 
 
+def write_pairs(pairs: Iterator[Pair], path: Path, budget: Budget) -> int:
+    """Write ``pairs`` and return how many they were. Raises what ``pairs`` raises, and OverBudget."""
+    return _write(_pages(pairs), path, budget, Progress(silent, READING_FAISS, None))
+
+
 def _pages(pairs: Iterator[Pair]) -> Iterator[Sequence[Pair]]:
     while page := list(itertools.islice(pairs, PAGE)):
         yield page

@@ -80,6 +80,39 @@ class Doubts:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """What the target holds as FAISS did when the drill began, and FAISS has changed since (`drill.purge.beginning`).
+
+    In documents: ``gone`` from FAISS, ``changed`` there; ``misfits`` of these have another text, and the vector they
+    had. ``known``: FAISS held so many, ``allowed``: so many of them users may have deleted. ``whole``: whether all of
+    them were known, and not a sample.
+    """
+
+    gone: int = 0
+    changed: int = 0
+    misfits: int = 0
+    known: int = 0
+    allowed: int = 0
+    whole: bool = True
+
+    @property
+    def left(self) -> int:
+        """Documents that are neither deleted nor counted as orphans or stale ones."""
+        return self.gone + self.changed
+
+    @property
+    def harm(self) -> str:
+        """Say why this is no work of users; empty: it may be."""
+        if self.misfits:
+            return f"{self.misfits} documents have another text and the vector they had"
+        if self.gone > self.allowed:
+            return f"{self.gone} documents are gone from FAISS, {self.allowed} may have gone"
+        if 2 * self.changed > self.known and self.changed > self.allowed:
+            return f"{self.changed} of {self.known} documents have another text"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantDelta:
     """Where one tenant's target differs from its FAISS snapshot, in documents.
 
@@ -99,6 +132,8 @@ class TenantDelta:
     drift: Drift | None = None
     """``None``: not looked at."""
     doubts: Doubts = Doubts()
+    since: Since = Since()
+    """Not among the orphans and stale ones."""
 
     @property
     def doomed(self) -> int:
@@ -188,6 +223,8 @@ class PurgeReport:
     duration_s: float = 0.0
     unjudged: int = 0
     """On both sides, and not known to agree: then no status proves that no divergence is left."""
+    since: tuple[Since, ...] = ()
+    """What the last comparison left on the target, of each tenant."""
 
     @property
     def deferred(self) -> bool:
@@ -210,3 +247,7 @@ class PurgeRefused(Refused):
 
 class PurgeBlocked(PurgeRefused):
     """What FAISS holds must be put in order first; nothing speaks against the rollback, nor against the plan."""
+
+
+class FaissDamaged(PurgeBlocked):
+    """FAISS has lost or damaged documents since the drill began: a plan made by it is not worth keeping."""

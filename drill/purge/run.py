@@ -38,13 +38,15 @@ from pathlib import Path
 from drill.errors import CannotMeasure, TargetUnavailable
 from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
+from drill.purge.beginning import Beginning, left_in_words
 from drill.purge.budget import Budget
 from drill.purge.compare import agreeing, compare, remaining
 from drill.purge.doubts import ByText, unjudged_in_words
-from drill.purge.guard import check_reach, guard
+from drill.purge.guard import check_kept, check_reach, guard
 from drill.purge.model import (
     Delta,
     EventLog,
+    FaissDamaged,
     OverBudget,
     Primary,
     PurgeBlocked,
@@ -112,6 +114,8 @@ class Purge:
         self._progress = progress
         self._claim = claim
         self._by_text = by_text
+        self.beginning: Beginning | None = None
+        """What FAISS held when the drill began; without it, its own losses look like what the dual-write has left."""
         self.owner: Owner | None = None
         """Whose this purge is, once the target has been asked."""
         self._scratch: Path | None = None
@@ -131,17 +135,17 @@ class Purge:
         finally:
             target.close()
 
-    def objection(self, delta: Delta) -> str:
-        """Return why ``run`` would refuse ``delta``; empty if it would not. Raises TargetUnavailable."""
-        if not delta.doomed:
-            return ""
+    def objection(self, delta: Delta) -> PurgeRefused | None:
+        """Return why ``run`` would refuse or defer ``delta``; ``None`` if it would not. Raises TargetUnavailable."""
         try:
-            guard(delta, self.settings)
-            with closing(self._target_factory()) as target:
-                check_reach(target)
+            check_kept(delta)
+            if delta.doomed:
+                guard(delta, self.settings)
+                with closing(self._target_factory()) as target:
+                    check_reach(target)
         except PurgeRefused as refusal:
-            return str(refusal)
-        return ""
+            return refusal
+        return None
 
     def run(self, delta: Delta | None = None, approve: Callable[[Delta], None] = _anything) -> PurgeReport:
         """Carry out ``delta``, or a fresh plan, and verify. A bad end is in the report, not raised.
@@ -152,6 +156,8 @@ class Purge:
         course = _Course(Tally(), first=delta)
         try:
             status, reason = self._run(course, budget, approve)
+        except FaissDamaged as held:
+            status, reason = PurgeStatus.DEFERRED, f"deferred: {held}; nothing was deleted"
         except PurgeBlocked as held:
             status, reason = PurgeStatus.DEFERRED, f"deferred: {held}{self._kept(course)}"
         except PurgeRefused as held:
@@ -185,6 +191,7 @@ class Purge:
             if course.first is None:
                 course.first = self._compare(target, budget)
             course.last = course.first
+            check_kept(course.first)
             if not course.first.doomed:
                 return PurgeStatus.NOTHING_TO_PURGE, _nothing(course.first, settled)
             guard(course.first, self.settings)
@@ -226,6 +233,7 @@ class Purge:
     def _may_go_on(self, plan: Delta, course: _Course) -> bool:
         """Whether the next round keeps within the guard; if not, its documents stay and are reported."""
         with suppress(PurgeRefused):
+            check_kept(plan)
             guard(plan, self.settings, course.tally.purged, course.first)
             return True
         return False
@@ -253,8 +261,9 @@ class Purge:
                 f"{course.left} documents are on the target still or again; expected none, run again ({done})"
             )
         since = f"; FAISS changed {course.changed_since} more since" if course.changed_since else ""
-        unjudged = unjudged_in_words(course.last.tenants) if course.last else ""
-        return PurgeStatus.PURGED, f"{done}; compared again, no divergence from the snapshot is left{since}{unjudged}"
+        tenants = course.last.tenants if course.last else ()
+        more = f"{since}{left_in_words(tenants)}{unjudged_in_words(tenants)}"
+        return PurgeStatus.PURGED, f"{done}; compared again, no divergence from the snapshot is left{more}"
 
     def _stopped(self, why: str, course: _Course) -> str:
         planned = f" of {course.first.doomed}" if course.first is not None else ""
@@ -298,7 +307,9 @@ class Purge:
             self.close()
             self._scratch = Path(tempfile.mkdtemp(prefix=INVENTORY, dir=self._work_dir))
         folder = Path(tempfile.mkdtemp(prefix="round-", dir=self._scratch))
-        return compare(self._primary, target, self.settings, folder, budget, self._progress, self._by_text)
+        return compare(
+            self._primary, target, self.settings, folder, budget, self._progress, self._by_text, self.beginning
+        )
 
     def _describe(self, target: Target, course: _Course) -> None:
         """Write the manifest; the parts are whole without it, so nothing that goes wrong here matters to the purge."""
@@ -329,6 +340,7 @@ class Purge:
             unscoped=plan.unscoped if plan else {},
             duration_s=budget.spent_s,
             unjudged=course.last.unjudged if course.last else 0,
+            since=tuple(tenant.since for tenant in course.last.tenants) if course.last else (),
         )
 
 
@@ -352,7 +364,9 @@ def _left(status: PurgeStatus, course: _Course) -> int | None:
 
 
 def _nothing(plan: Delta, settled: int) -> str:
-    compared = f"{plan.target_documents} documents on the target, none of them differs from FAISS"
+    left = left_in_words(plan.tenants)
+    differs = "no other one differs" if left else "none of them differs"
     missing = f", {plan.missing} are missing there" if plan.missing else ""
     finished = f"; {settled} were deleted by an earlier run" if settled else ""
-    return f"{PurgeStatus.NOTHING_TO_PURGE}: {compared}{missing}{finished}{unjudged_in_words(plan.tenants)}"
+    compared = f"{plan.target_documents} documents on the target, {differs} from FAISS{missing}"
+    return f"{PurgeStatus.NOTHING_TO_PURGE}: {compared}{left}{finished}{unjudged_in_words(plan.tenants)}"

@@ -1,15 +1,15 @@
 """Step 2: remove from the target what diverges from FAISS, or say why not and how to finish."""
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from drill.checks.faiss_kept import loss
+from drill.checks.faiss_kept import loss, may_go
 from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.proof.ranks import PURGES_ON, Rank
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
+from drill.steps.faiss_losses import FaissLosses, go_on, left_alone
 from drill.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
         missing = drill.no_primary or drill.config.missing("[target] kind", "[target] is not configured")
         reason = f"could not compare: {missing}; --purge off says that this is on purpose"
         return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, reason)
+    from drill.purge.earlier import note
+
     purge = new_purge(drill)
     if not drill.apply:
         return _rehearse(drill, purge)
@@ -37,6 +39,7 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, _unproven(step))
     if lost := loss(drill):
+        note(drill.events, lost)
         drill.record.purge.deferred = True
         return Outcome.NOT_RUN, Evidence(
             Verdict.INCONCLUSIVE, f"deferred: the target may hold the last copies of what FAISS lost: {lost}"
@@ -57,6 +60,7 @@ def _unproven(step: Evidence) -> str:
 def new_purge(drill: Drill) -> "Purge":
     """Return the purge of a drill with a primary and a target. Raises CannotMeasure if it has no primary."""
     from drill.purge import Purge, PurgeSettings
+    from drill.purge.beginning import Beginning
     from drill.purge.kept import pending_elsewhere
     from drill.purge.owner import Claim, owner_of
     from drill.purge.reserved import without_canaries
@@ -74,7 +78,7 @@ def new_purge(drill: Drill) -> "Purge":
         drift_sample=bounds.drift_sample,
     )
     earlier = pending_elsewhere(drill.work_dir, drill.record.env_id)
-    return Purge(
+    purge = Purge(
         without_canaries(drill.primary, drill.config.canary, drill.witness.canary.hashes if drill.witness else ()),
         drill.open_target,
         settings,
@@ -84,10 +88,19 @@ def new_purge(drill: Drill) -> "Purge":
         Claim(lambda target: owner_of(drill, target), earlier),
         drill.open_target_by_text,
     )
+    purge.beginning = Beginning(
+        drill.faiss_before,
+        drill.faiss_held,
+        lambda documents: may_go(documents, drill.config.primary),
+        lambda name: drill.config.canary.is_one(name) or any(name in swept for swept in drill.swept.values()),
+    )
+    return purge
 
 
 def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
+    from drill.purge.beginning import left_in_words
     from drill.purge.doubts import unjudged_in_words
+    from drill.purge.model import PurgeBlocked
 
     try:
         delta = purge.plan()
@@ -101,15 +114,14 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     limit = drill.config.purge.max_fraction
     seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
     counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
-    if refusal:
-        blocked = any(tenant.doomed and tenant.doubts.twice_in_faiss for tenant in delta.tenants)
-        verdict = Verdict.INCONCLUSIVE if blocked else Verdict.FAIL
+    if refusal is not None:
+        verdict = Verdict.INCONCLUSIVE if isinstance(refusal, PurgeBlocked) else Verdict.FAIL
         return Outcome.WOULD_CHANGE, seen.judged(verdict, f"{counts}: --apply would refuse to purge: {refusal}")
     outcome = Outcome.WOULD_CHANGE if doomed else Outcome.NO_CHANGE
     if missing:
         return outcome, seen.judged(Verdict.FAIL, f"{counts}: --apply could not purge: {'; '.join(missing)}")
     plan = f"{counts}; {doomed} would be purged" if doomed else "nothing_to_purge"
-    plan += unjudged_in_words(delta.tenants)
+    plan += left_in_words(delta.tenants) + unjudged_in_words(delta.tenants)
     verdict = Verdict.INCONCLUSIVE if delta.unjudged else Verdict.PASS
     return outcome, seen.judged(verdict, _joined(plan, _drifted(delta.tenants)))
 
@@ -128,26 +140,29 @@ def _missing_rights(drill: Drill) -> list[str]:
 def _perform(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     from drill.purge.advice import after_deletes
 
-    report = purge.run()
+    losses = FaissLosses(drill)
+    report = purge.run(approve=losses.approve)
     counts = drill.record.purge
     counts.orphans, counts.stale, counts.missing = report.orphans, report.stale, report.missing
     counts.purged, counts.deferred = report.purged, report.deferred
     outcome, verdict = _verdict(report)
-    if report.unjudged and verdict is Verdict.PASS:
+    doubt = losses.seen(report) if verdict is Verdict.PASS else ""
+    if doubt or (report.unjudged and verdict is Verdict.PASS):
         verdict = Verdict.INCONCLUSIVE
     moved = _moved(drill, report)
     if moved and outcome is Outcome.REFUSED:
         counts.deferred = True
         outcome, verdict = Outcome.NOT_RUN, Verdict.INCONCLUSIVE
-        moved = f"{moved}: deferred, go on with `{_go_on(drill)}`"
+        moved = f"{moved}: deferred, go on with `{go_on(drill)}`"
     elif moved:
         moved = f"{moved}: planned anew, within [purge] max_fraction"
     if report.purged and outcome is Outcome.NOT_RUN:
         outcome = Outcome.APPLIED
     advice = after_deletes(drill.config.target.kind, report.purged)
-    reason = _joined(report.reason, moved, _drifted(report.per_tenant), advice)
-    evidence = Evidence(verdict, reason, report.left, "==", 0, unit=" divergent left", detail=_facts(report))
-    return outcome, evidence
+    reason = _joined(report.reason, doubt, moved, _drifted(report.per_tenant), advice)
+    changed = sum(since.left for since in report.since)
+    unit = f" divergent left, beside {changed} that FAISS has changed since" if changed else " divergent left"
+    return outcome, Evidence(verdict, reason, report.left, "==", 0, unit=unit, detail=_facts(report))
 
 
 def _moved(drill: Drill, report: "PurgeReport") -> str:
@@ -157,10 +172,6 @@ def _moved(drill: Drill, report: "PurgeReport") -> str:
     found = {"orphans": report.orphans, "stale": report.stale, "missing": report.missing}
     moved = moved_delta(drill.held_plan, found) if drill.held_plan is not None else ""
     return f"the delta has moved ({moved})" if moved else ""
-
-
-def _go_on(drill: Drill) -> str:
-    return f"python -m drill purge plan --env-file {shlex.quote(drill.record.env_file)}"
 
 
 def _verdict(report: "PurgeReport") -> tuple[Outcome, Verdict]:
@@ -199,6 +210,7 @@ def _facts(report: "PurgeReport") -> dict[str, Scalar]:
         "purged": report.purged,
         "skipped (changed meanwhile)": report.skipped,
         "changed in FAISS since": report.changed_since,
+        **left_alone(report),
         "seconds": round(report.duration_s, 2),
         "quarantine": report.quarantine.name if report.quarantine else "",
         **_drift(report.per_tenant),

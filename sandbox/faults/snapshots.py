@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sandbox.faults.hooks import Hooks, Places
 from sandbox.faults.registry import fault
 from sandbox.service import snapshot
+from sandbox.traffic_plan import quiet_rows
 
 if TYPE_CHECKING:
     from sandbox.content import Hit
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LOSES_AFTER_S = 9.0
 """Seconds after the boot on FAISS: the flags are proven by then, and the observation window has begun."""
+
+FEW = 8
+"""Documents of a tenant that a small loss takes: fewer than users may delete."""
 
 
 class _KeptSnapshot(Hooks):
@@ -57,14 +61,18 @@ class _SnapshotFault(_KeptSnapshot):
 class _LosesLater(_KeptSnapshot):
     """The service's own store writes a bad snapshot while it answers from FAISS."""
 
+    after_s = LOSES_AFTER_S
+
     def __init__(self, instance: int) -> None:
         super().__init__(instance)
         self._since = monotonic()
         self._done = False
+        self.few: list[int] = []
+        """Rows of a few documents of the tenant that is written."""
 
     async def tick(self, service: "RetrievalService") -> None:
         """Write it once, when it is time."""
-        if self._done or service.settings.backend != "faiss" or monotonic() - self._since < LOSES_AFTER_S:
+        if self._done or service.settings.backend != "faiss" or monotonic() - self._since < self.after_s:
             return
         self._done = True
         await asyncio.to_thread(self._rewrite, service.settings.faiss_dir)
@@ -72,7 +80,9 @@ class _LosesLater(_KeptSnapshot):
     def _rewrite(self, faiss_dir: Path) -> None:
         for tenant in self.chosen(list(_tenants(faiss_dir))):
             with snapshot.locked(tenant, exclusive=True):
-                snapshot.write(tenant, self.rewritten(snapshot.read(tenant, {})))
+                held = snapshot.read(tenant, {})
+                self.few = quiet_rows(tenant.name, held.rows, FEW)
+                snapshot.write(tenant, self.rewritten(held))
 
     def chosen(self, tenants: list[Path]) -> list[Path]:
         """Return the tenants that it is written of."""
@@ -189,6 +199,31 @@ class FaissRowsMixedUp(_LosesLater):
     def rewritten(self, held: snapshot.Snapshot) -> snapshot.Snapshot:
         """Turn the vectors round."""
         return snapshot.make(held.documents, held.vectors[::-1].copy())
+
+
+@fault
+class FaissLosesFew(_LosesLater):
+    """As soon as it boots on FAISS, the service writes snapshots without eight documents that are on the target."""
+
+    after_s = 0.0
+
+    def rewritten(self, held: snapshot.Snapshot) -> snapshot.Snapshot:
+        """Leave them out."""
+        return snapshot.without(held, {held.documents[row].id for row in self.few})
+
+
+@fault
+class FaissTextsGarbledFew(_LosesLater):
+    """As soon as it boots on FAISS, the service garbles eight texts of each tenant, and keeps their vectors."""
+
+    after_s = 0.0
+
+    def rewritten(self, held: snapshot.Snapshot) -> snapshot.Snapshot:
+        """Write texts that nobody wrote."""
+        documents = list(held.documents)
+        for row in self.few:
+            documents[row] = replace(documents[row], text=documents[row].text[::-1])
+        return snapshot.make(documents, held.vectors)
 
 
 @fault

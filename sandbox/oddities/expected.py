@@ -55,6 +55,11 @@ STATED: dict[str, Expected] = {
         result="inconclusive",
         mixes=False,
     ),
+    "users_update": replace(
+        _tells("what users have changed since is no leaving of the dual-write, and is left", purge_delta="has changed"),
+        mode="spared",
+        mixes=False,
+    ),
     "documents_stand_twice": Expected(
         {"purge_delta": "inconclusive"},
         "a needed rollback is not refused for it; the purge needs every id once",

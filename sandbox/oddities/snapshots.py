@@ -2,23 +2,25 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sandbox.corpus import golden_ids
+from sandbox.embedding import embed
 from sandbox.faults.hooks import Hooks, Places
 from sandbox.faults.registry import oddity
 from sandbox.service import snapshot
-from sandbox.traffic_plan import hot_documents
+from sandbox.traffic_plan import quiet_rows
 
 if TYPE_CHECKING:
     from sandbox.service.core import RetrievalService
 
 DELETES_AFTER_S = 9.0
 DELETED = 8
+UPDATED = 8
 TWICE = 3
 
 
@@ -66,13 +68,15 @@ class SnapshotsEverySecond(_Writes):
 class UsersDelete(_Writes):
     """9 s after the boot on FAISS users delete eight documents of each tenant."""
 
+    after_s = DELETES_AFTER_S
+
     def __init__(self, instance: int) -> None:
         super().__init__(instance)
         self._done = False
 
     def due(self, service: "RetrievalService") -> bool:
         """Return whether they are about to."""
-        late = monotonic() - self._last > DELETES_AFTER_S
+        late = monotonic() - self._last > self.after_s
         if self._done or not late or service.settings.backend != "faiss":
             return False
         self._done = True
@@ -80,9 +84,7 @@ class UsersDelete(_Writes):
 
     def written(self, tenant: str, held: snapshot.Snapshot) -> snapshot.Snapshot:
         """Leave out some that were there from the beginning, and that nobody else needs."""
-        special = {*golden_ids(tenant).values(), *(document.id for document in hot_documents(tenant))}
-        plain = [row for row, document in enumerate(held.documents) if document.id not in special]
-        gone = set(plain[len(plain) // 3 :][:DELETED])
+        gone = set(quiet_rows(tenant, held.rows, DELETED))
         kept = [row for row in range(len(held.documents)) if row not in gone]
         return snapshot.make([held.documents[row] for row in kept], held.vectors[kept])
 
@@ -90,6 +92,19 @@ class UsersDelete(_Writes):
 @oddity
 class UsersDeleteUnsaid(UsersDelete):
     """The same users delete, and the drill is not told that they do."""
+
+
+@oddity
+class UsersUpdate(UsersDelete):
+    """As soon as they are on FAISS, users update eight documents of each tenant that are on the target, too."""
+
+    after_s = 0.0
+
+    def written(self, tenant: str, held: snapshot.Snapshot) -> snapshot.Snapshot:
+        """Give some another text, and the vector of that."""
+        rows = quiet_rows(tenant, held.rows, UPDATED)
+        updated = [replace(held.documents[row], text=f"{held.documents[row].text} Updated.") for row in rows]
+        return snapshot.merge(held, updated, embed([document.text for document in updated]))
 
 
 @oddity

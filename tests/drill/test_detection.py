@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from matrix.bench import Bench
-from matrix.faults import SOURCES, named, try_one
+from matrix.faults import SOURCES, named, try_all, try_one
 from matrix.healthy import healthy_runs
 from matrix.modes import MODES
 from matrix.outcome import judge
@@ -28,6 +28,13 @@ def marked(names: list[str]) -> list[object]:
 @pytest.mark.parametrize("fault", marked(named("scrape", mode="rollback")))
 def test_a_fault_shows_at_its_ids_and_at_no_others(stack: Stack, tmp_path: Path, fault: str) -> None:
     outcome = try_one(Bench(stack, tmp_path), "scrape", fault)
+    assert outcome.ok, outcome
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", named("scrape", mode="spared"))
+def test_what_faiss_loses_or_changes_under_the_drill_stays_on_the_target(tmp_path: Path, name: str) -> None:
+    (outcome,) = try_all(tmp_path, "scrape", [name])
     assert outcome.ok, outcome
 
 

@@ -487,3 +487,26 @@ def test_texts_damaged_at_the_reload_hold_the_purge_back(tmp_path: Path, damaged
     lost = faiss_kept.loss(drill)
     assert ("5 of them with the same vector" in lost) == bool(damaged)
     assert bool(lost) == bool(damaged)
+
+
+def test_each_tenant_is_held_whole_as_it_was_at_first(tmp_path: Path) -> None:
+    """For the purge: what FAISS loses afterwards is known by content, in a dry-run and in an apply."""
+    drill = begun(tmp_path, {"a": names(40), "b": names(5)})
+    write(tmp_path / "faiss", "a", names(3))
+    assert {tenant: len(list(held.inventory())) for tenant, held in drill.faiss_held.items()} == {"a": 40, "b": 5}
+
+
+def test_what_cannot_be_held_is_left_to_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many tenants for one process's files, and no room for another file."""
+    write(tmp_path, "a", names(3))
+    write(tmp_path, "b", names(3))
+    primary = FaissDir(tmp_path)
+    monkeypatch.setattr(faiss_kept, "HELD", 1)
+    assert set(faiss_kept.hold(primary, ["a", "b"])) == {"a"}
+
+    def full(_file: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("drill.primary.held.os.dup", full)
+    monkeypatch.setattr(faiss_kept, "COPIED", 0)
+    assert faiss_kept.hold(primary, ["a", "b"]) == {}

@@ -1,17 +1,20 @@
 """Step 2 under a held plan: a delta that has moved holds up the purge at most, never the flags."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drill.context import Drill
 from drill.plans import make_plan
-from drill.purge import PurgeReport, PurgeStatus
+from drill.purge import Delta, PurgeReport, PurgeStatus
+from drill.purge.model import FaissDamaged, Since
 from drill.record import Evidence
 from drill.rollback import Rollback
 from drill.steps import purge
 from drill.verdict import Outcome, Result, Verdict
-from tests.library.world import MIGRATING, Inventory, make_drill, with_primary
+from tests.library.world import MIGRATING, Inventory, close_drills, make_drill, with_primary
 
 PLANNED = {"orphans": 0, "stale": 12, "missing": 0}
 
@@ -22,7 +25,12 @@ class Ended:
     def __init__(self, status: PurgeStatus, stale: int | None, purged: int) -> None:
         self.report = PurgeReport(status, "as it ended", 0, stale, 0, purged, 0, 0, 0, None, (), {}, 1.0)
 
-    def run(self) -> PurgeReport:
+    def run(self, approve: Callable[[Delta], None]) -> PurgeReport:
+        if self.report.status is not PurgeStatus.NOTHING_TO_PURGE:
+            try:
+                approve(Delta((), {}, ""))
+            except FaissDamaged as held:
+                return replace(self.report, status=PurgeStatus.DEFERRED, reason=str(held), purged=0)
         return self.report
 
 
@@ -114,3 +122,56 @@ def test_the_environment_a_process_was_started_with_is_no_ground_for_deleting(
     assert (outcome, evidence.verdict) == (Outcome.NOT_RUN, Verdict.INCONCLUSIVE)
     assert "started with OFF, not how it reads that" in evidence.reason
     assert drill.record.purge.deferred
+
+
+def since(left: Since, *, toml: str = "", folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Drill, Evidence]:
+    """Return a drill whose purge has left this on the target, and its row."""
+    target = f'[target]\nkind = "pgvector"\n[primary]\npath = "faiss"\n{toml}'
+    drill = with_primary(make_drill(folder, env=MIGRATING, apply=True, toml=target))
+    drill.purge_mode = "auto"
+    drill.record.entries["disable_dual_write"].evidence = Evidence(Verdict.PASS, "off", proof="effect")
+    ended = Ended(PurgeStatus.PURGED, 5, 5)
+    ended.report = replace(ended.report, since=(left,))
+    monkeypatch.setattr(purge, "new_purge", lambda _drill: ended)
+    return drill, purge.purge_delta(drill, Rollback(drill))[1]
+
+
+@pytest.mark.parametrize(
+    ("left", "toml", "verdict", "said"),
+    [
+        (Since(changed=40, known=120, allowed=10), "", Verdict.PASS, ""),
+        (Since(gone=3, known=120, allowed=10), "", Verdict.INCONCLUSIVE, "[primary] expect_deletes = true"),
+        (Since(gone=3, known=120, allowed=10), "expect_deletes = true\n", Verdict.PASS, ""),
+        (
+            Since(gone=11, known=120, allowed=10),
+            "expect_deletes = true\n",
+            Verdict.INCONCLUSIVE,
+            "11 documents are gone",
+        ),
+        (Since(changed=3, misfits=1, known=120, allowed=10), "", Verdict.INCONCLUSIVE, "the vector they had"),
+        (Since(changed=61, known=120, allowed=10), "", Verdict.INCONCLUSIVE, "61 of 120 documents have another text"),
+    ],
+)
+def test_what_is_left_on_the_target_is_never_called_zero_nor_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: Since, toml: str, verdict: Verdict, said: str
+) -> None:
+    """Users update and, where that is said, delete; what they do not account for is inconclusive."""
+    _, evidence = since(left, toml=toml, folder=tmp_path, monkeypatch=monkeypatch)
+    assert evidence.verdict is verdict
+    assert said in evidence.reason
+    assert evidence.unit == f" divergent left, beside {left.left} that FAISS has changed since"
+    assert evidence.detail["left, gone from FAISS since the beginning"] == left.gone
+
+
+@pytest.mark.parametrize("toml", ["", "expect_deletes = true\n"])
+def test_a_drill_after_one_that_saw_a_loss_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str
+) -> None:
+    """It began with the FAISS that had lost them. A few, where users delete, are no loss."""
+    few = Since(gone=3, known=120, allowed=10)
+    first, _ = since(few, folder=tmp_path, monkeypatch=monkeypatch)
+    close_drills()
+    second, evidence = since(Since(), toml=toml, folder=tmp_path, monkeypatch=monkeypatch)
+    assert first.work_dir != second.work_dir
+    assert evidence.verdict is (Verdict.PASS if toml else Verdict.INCONCLUSIVE)
+    assert (f"({first.work_dir.name}: 3 documents are gone" in evidence.reason) != bool(toml)

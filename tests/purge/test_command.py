@@ -15,10 +15,13 @@ from drill.__main__ import main
 from drill.envfile import EnvFile
 from drill.environment import environment_id
 from drill.errors import DrillError, Refused, UsageError
+from drill.events import EventLog
 from drill.purge import dual_write
+from drill.purge.earlier import FAISS_SEEN, lost_before
 from drill.purge.kept import kept
 from drill.purge.owner import Claim, owner_of
 from drill.purge.standalone import Request, standalone
+from drill.record import Scalar
 from tests.purge.world import Killed, World, die, documents
 
 PASSED = {"id": "disable_dual_write", "outcome": "applied", "verdict": "pass", "proof": "effect"}
@@ -184,6 +187,37 @@ def test_run_carries_the_plan_out_and_undo_brings_the_same_bytes_back(post: Post
     code, output = post.purge("undo", run)
     assert (code, f"{seeded} documents are on the target as they were" in output) == (0, True), output
     assert world.dump() == before
+
+
+def drilled(post: Post, name: str, **facts: Scalar) -> None:
+    """Leave the events of a drill that has looked for what FAISS had lost."""
+    events = EventLog(post.artifacts / "drills" / name)
+    events.event("start", env_file=post.env_file.name, env_id=environment_id(post.env_file))
+    events.event(FAISS_SEEN, **facts)
+    events.close()
+
+
+def test_a_plan_says_what_only_a_drill_knows_and_a_purge_of_it_settles_that(post: Post, world: World) -> None:
+    """What FAISS held before the rollback is not known to it; what a drill saw is shown until a plan was run."""
+    world.seed()
+    work_dir, mine = post.artifacts / "drills" / "now", environment_id(post.env_file)
+    drilled(post, "20200101T000000Z-a", lost="8 documents are gone", few=True)
+    _, output = post.purge("plan")
+    assert "not known here: what FAISS held before the rollback" in output
+    assert "seen by a drill: 20200101T000000Z-a: 8 documents are gone" in output
+    assert lost_before(work_dir, mine)
+    assert not lost_before(work_dir, mine, expect_deletes=True)
+    assert not lost_before(work_dir, "another environment")
+    assert post.purge("run", "--plan", post.planned())[0] == 0
+    assert not lost_before(work_dir, mine)
+
+
+def test_a_later_drill_that_saw_no_loss_settles_an_earlier_one(post: Post) -> None:
+    work_dir, mine = post.artifacts / "drills" / "now", environment_id(post.env_file)
+    drilled(post, "20200101T000000Z-a", lost="11 documents are gone", few=False)
+    assert lost_before(work_dir, mine, expect_deletes=True)
+    drilled(post, "20200102T000000Z-b", lost="", few=True)
+    assert not lost_before(work_dir, mine)
 
 
 def test_running_a_plan_again_finds_nothing(post: Post, world: World) -> None:

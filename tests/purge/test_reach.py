@@ -105,7 +105,7 @@ def test_what_a_delete_would_reach_refuses_the_purge(
     before = world.dump()
     purge = world.purge()
     delta = purge.plan()
-    assert said in purge.objection(delta)
+    assert said in str(purge.objection(delta))
     report = purge.run(delta)
     assert report.status is PurgeStatus.REFUSED
     assert said in report.reason
@@ -137,7 +137,7 @@ def test_nothing_to_delete_is_no_reason_to_refuse(world: World) -> None:
         f"ALTER TABLE {{}} ADD parent text, ADD FOREIGN KEY (tenant, parent) REFERENCES {world.table} ON DELETE CASCADE"
     )
     purge = world.purge()
-    assert purge.objection(purge.plan()) == ""
+    assert purge.objection(purge.plan()) is None
     assert purge.run().status is PurgeStatus.NOTHING_TO_PURGE
 
 

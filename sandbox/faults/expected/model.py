@@ -10,7 +10,7 @@ from typing import Literal
 
 FAIL, ERROR, OPEN = "fail", "error", "inconclusive"
 ANY = f"{FAIL} {ERROR} {OPEN}"
-Mode = Literal["rollback", "reopen", "replay", "rehearsal", "dry-run"]
+Mode = Literal["rollback", "spared", "reopen", "replay", "rehearsal", "dry-run"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,12 @@ def _shrunk(why: str) -> Expected:
     return Expected({"post.faiss": FAIL}, why, also, instance=0, result="failure")
 
 
+def _spared(why: str, says: str) -> Expected:
+    return Expected(
+        {"purge_delta": OPEN, "post.faiss": OPEN}, why, instance=0, result="inconclusive", mode="spared", says=(says,)
+    )
+
+
 def _no_boot(why: str) -> Expected:
     red = dict.fromkeys(STEPS, FAIL)
     also = {**_because(PUT_BACK, *EVERYTHING), "preflight.service": "it is down already"}
@@ -390,6 +396,14 @@ ROLLBACK: dict[str, Expected] = {
         _shrunk("counts and ids stay, and a search finds the wrong documents"),
         red={"post.faiss": f"{FAIL} {OPEN}"},
         result="failure inconclusive",
+    ),
+    "faiss_loses_few": _spared(
+        "as few as users may have deleted: it is asked which it was, and the target's copies are left alone",
+        "[primary] expect_deletes",
+    ),
+    "faiss_texts_garbled_few": _spared(
+        "texts that do not fit their vectors are damaged, and the target may have the last good ones",
+        "with the same vector",
     ),
     "live_index_shrinks": _red(
         "the same queries find far fewer documents than at first",
