@@ -49,13 +49,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
 
     path = Path(os.environ[MODULE])
     module, source = sys.modules[".".join(path.with_suffix("").parts)], path.read_text()
-    reached = _reached(session, str(module.__file__))
+    reached, took_s = _reached(session, str(module.__file__))
     began = time.monotonic()
     if _first_red(session, session.items, (), math.inf):
         pytest.exit("the tests are not green in a fork without a mutant", returncode=1)
     limit_s = max(float(os.environ[TIMEOUT]), TIMES * (time.monotonic() - began))
     red: Counter[str] = Counter()
-    """What has noticed most is asked first."""
+    """What has noticed most is asked first, and then what takes the least time."""
     with use_db(os.environ[SESSION], WorkDB.Mode.open) as database:
         for item in database.pending_work_items:
             mutated = _mutated(source, item.mutations[0])
@@ -64,7 +64,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
             elif changes := list(_changes(vars(module), _run(module, mutated))):
                 names = {old.__qualname__ for old, _ in changes}
                 tests = [test for test in session.items if names & reached[test.nodeid]]
-                tests.sort(key=lambda test: -red[test.nodeid])
+                tests.sort(key=lambda test: (-red[test.nodeid], took_s[test.nodeid]))
                 first = _first_red(session, tests, changes, limit_s)
                 red.update(test.nodeid for test in tests[first - 1 : first])
                 database.set_result(item.job_id, _result(source, mutated, noticed=first != 0))
@@ -147,10 +147,11 @@ def _run_tests(session: pytest.Session, tests: Sequence[pytest.Item]) -> int:
     return 0
 
 
-def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
-    """Run the tests without a mutant, and return which functions of ``file`` each has called."""
+def _reached(session: pytest.Session, file: str) -> tuple[Mapping[str, set[str]], Mapping[str, float]]:
+    """Run the tests without a mutant; return which functions of ``file`` each has called, and how long it took."""
     answer = Path(f"{os.environ[SESSION]}.reached")
     called: dict[str, list[str]] = {test.nodeid: [] for test in session.items}
+    took_s: dict[str, float] = {}
     now: list[str] = []
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
@@ -163,7 +164,9 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
             now.clear()
+            began = time.monotonic()
             result = yield
+            took_s[item.nodeid] = time.monotonic() - began
             called[item.nodeid] = sorted(set(now))
             return result
 
@@ -173,17 +176,17 @@ def _reached(session: pytest.Session, file: str) -> Mapping[str, set[str]]:
         sys.setprofile(watch)
         status = _run_tests(session, session.items)
         sys.setprofile(None)
-        answer.write_text(json.dumps([called, sorted(sys.modules)]))
+        answer.write_text(json.dumps([called, took_s, sorted(sys.modules)]))
         return status
 
     if _fork(work, math.inf):
         pytest.exit(f"the tests of {file} are not green", returncode=1)
-    called, modules = json.loads(answer.read_text())
+    called, took_s, modules = json.loads(answer.read_text())
     for name in modules:
         with suppress(Exception):  # what is imported where it is used: once for all forks
             importlib.import_module(name)
     gc.freeze()
-    return {name: set(functions) for name, functions in called.items()}
+    return {name: set(functions) for name, functions in called.items()}, took_s
 
 
 def _fork(work: Callable[[], int], limit_s: float) -> int:

@@ -11,12 +11,13 @@ from drill.checks import retrieval_asked
 from drill.checks.chat import chat
 from drill.context import Drill
 from drill.errors import UsageError
+from drill.http import Reply
 from drill.observation import Window, open_window
 from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
-from tests.library.world import Probes, make_drill, with_primary, with_probes
+from tests.library.world import MIGRATING, Probes, make_drill, with_primary, with_probes
 
 CHAT, METRICS = "/chat/advise", "/metrics"
 ANSWER = "Read the Runbook,\n  chapter 3."
@@ -236,6 +237,18 @@ def test_an_answer_must_hold_what_is_expected_and_not_what_is_forbidden(
     assert evidence.verdict is verdict
     assert said in evidence.reason
     assert "Runbook" not in evidence.reason
+
+
+@pytest.mark.parametrize(("latency_s", "stays"), [(0.4999, True), (0.5, True), (0.5001, False)])
+def test_a_chat_that_falls_back_beside_searches_within_the_slo_will_fall_back_after_the_rollback(
+    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch, latency_s: float, stays: bool
+) -> None:
+    """Searches that are slower than the SLO's P95 may be why it falls back: these the rollback mends."""
+    toml = f'[service]\ninstances = ["{server.url}"]\n[service.chat]\nexpect_text = "handbook"\n'
+    drill = with_probes(with_primary(make_drill(tmp_path, toml=toml, env=MIGRATING)), Probes())
+    found = Reply(200, "application/json", b'{"results": [{"id": "d1"}]}', latency_s)
+    monkeypatch.setattr(drill.service, "search", lambda *_: found)
+    assert (chat(drill).foretold is not None) is stays
 
 
 @pytest.mark.parametrize(

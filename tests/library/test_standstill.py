@@ -29,6 +29,7 @@ def test_a_late_beat_is_a_standstill_and_one_in_time_is_none() -> None:
     assert heart.lost_s(0.0) == 90.0
     assert heart.lost_s(100.0 + BEAT_S + TOLERATED_S, 150.0) == 90.0, "it reaches into this time"
     assert heart.lost_s(awake.now) == heart.lost_s(0.0, 101.0) == 0.0
+    assert heart.lost_s(0.0, 100.0 + BEAT_S + TOLERATED_S) == heart.lost_s(awake.now - BEAT_S) == 0.0, "nor touches it"
 
 
 def test_whoever_asks_first_sees_a_standstill_that_no_beat_has_met_yet() -> None:
