@@ -24,6 +24,7 @@ from drill.trace import Trace
 if TYPE_CHECKING:
     from drill.before import LookBefore
     from drill.comeback import Clocks
+    from drill.fresh import Fresh
     from drill.http import HttpClient
     from drill.leaks import Search
     from drill.limiter import Limiter
@@ -275,6 +276,13 @@ class Drill:
         return golden + [pair for pair in sampled if pair[0] not in asked] or [(name, "status") for name in tenants]
 
     @cached_property
+    def fresh(self) -> "Fresh":
+        """Makes questions that nobody has asked before."""
+        from drill.fresh import Fresh
+
+        return Fresh()
+
+    @cached_property
     def prober(self) -> "Prober":
         """The continuous probe, running from first use on."""
         from drill.probe import Ask, Prober
@@ -283,7 +291,9 @@ class Drill:
         asks = [Ask(url, tenant, query) for tenant, query in pairs for url in self.service.instances]
         client = self._new_client(max_bytes=MAX_PROBE_BYTES, probes=True)
         settings, rate = self.config, self.config.probe.rate
-        prober = Prober(client, settings.service.search_path, asks, settings.smoke.top_k, rate, self.limiter)
+        prober = Prober(
+            client, settings.service.search_path, asks, settings.smoke.top_k, rate, self.limiter, self.fresh
+        )
         prober.start()
         return prober
 

@@ -28,8 +28,11 @@ CHECKS = 200
 """Requests of all checks to one instance that do not depend on the configuration."""
 WORKERS, WAITED_FOR = MOST + 2 * PAGES, 12
 """Requests that meet the workers of an instance and compare their pages, and readings of a drill that do so."""
-SAMPLED = 5
-"""Queries to each tenant that are made of FAISS's own texts."""
+SAMPLED, NEW = 5, 1
+"""Queries to each tenant that are made of FAISS's own texts, and that nobody has asked before."""
+MIXED_ASKS = 30
+"""Answers that are looked at where the instances are not listed: a replica with a tenth of the traffic is missed by all
+of them with probability (1 - 1/10)^30 = 4 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ def _probes(config: Config, seconds: float, *, reopen: bool) -> int:
 def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int:
     balanced = not config.service.instances and not config.metrics.prometheus_url
     reading, every_s = (BALANCED, BALANCED_S) if balanced else (1, GLANCE_S)
-    queries = len(config.smoke.queries) + SAMPLED * len(config.service.tenants)
+    queries = len(config.smoke.queries) + (SAMPLED + NEW) * len(config.service.tenants)
+    mixed = 0 if config.service.instances else 2 * (1 + NEW) * MIXED_ASKS
     reloads = 2 * apply + (_rungs(config) if reopen else 0)
     looks = reloads * (40 + config.service.reload_timeout_s)
     readings = 30 + seconds / every_s
@@ -116,5 +120,5 @@ def _checks(config: Config, seconds: float, *, apply: bool, reopen: bool) -> int
     proofs: float = proof_requests(config, apply=apply, rungs=_rungs(config) if reopen else 0)
     proofs += looks if config.service.flags_path else 0.0
     return math.ceil(
-        proofs + CHECKS + reading * readings + 4 * queries + looks * (1 + min(reading, LEAST_BALANCED)) + named
+        proofs + CHECKS + reading * readings + 4 * queries + mixed + looks * (1 + min(reading, LEAST_BALANCED)) + named
     )

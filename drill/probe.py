@@ -11,10 +11,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drill.answered import Answered
+from drill.fresh import EVERY, Fresh
 from drill.http import HttpClient, Reply
 from drill.limits import Apart
 
@@ -42,6 +43,8 @@ class Ask:
     instance: str
     tenant: str
     query: str
+    fresh: bool = False
+    """Whether nobody has asked it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,12 @@ class Prober:
         top_k: int,
         rate: float = PROBE_RATE,
         limiter: "Limiter | None" = None,
+        fresh: Fresh | None = None,
     ) -> None:
-        """``asks`` are repeated in order, so neighbours should be different instances; ``limiter`` is the client's."""
+        """``asks`` are repeated in order, so neighbours should be different instances; ``limiter`` is the client's.
+
+        One in `EVERY` probes asks what nobody has asked before, if ``fresh`` makes it.
+        """
         from concurrent.futures import ThreadPoolExecutor
 
         self._client = client
@@ -89,6 +96,7 @@ class Prober:
         self._top_k = top_k
         self.rate = rate
         self._limiter = limiter
+        self._fresh = fresh
         self._results: list[ProbeResult] = []
         self.answered = Answered()
         self._lock = threading.Condition()
@@ -147,11 +155,18 @@ class Prober:
         index = 0
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             due = self._without_overdue(due, time.monotonic())
-            ask, rate = self._asks[index % len(self._asks)], self.rate
+            ask, rate = self._at(index), self.rate
             if self._is_time(ask.instance, due, rate):
                 self._send(ask, due, rate)
             index += 1
             due += 1 / rate
+
+    def _at(self, index: int) -> Ask:
+        """Return what is asked at a place of the schedule; what is new goes to each instance and tenant in turn."""
+        if self._fresh is None or (index + 1) % EVERY:
+            return self._asks[index % len(self._asks)]
+        ask = self._asks[index // EVERY % len(self._asks)]
+        return replace(ask, query=self._fresh.of(ask.query), fresh=True)
 
     def _without_overdue(self, due: float, now: float) -> float:
         """Leave out what should have been sent long ago; return when the next probe is due."""

@@ -75,6 +75,7 @@ def judge_answers(drill: Drill, primary: Primary, tenant: str, answers: Answers,
         own = (
             _stay(given, answers.half),
             _known(given, unknown, expect_deletes=drill.config.primary.expect_deletes),
+            _found_anew(given),
             _various(given, now.facts.documents, drill.config.smoke.top_k),
         )
         parts += [(verdict, f"{short(instance)}: {text}") for verdict, text in own if text]
@@ -118,9 +119,22 @@ def _stay(given: "Given", half: float) -> tuple[Verdict, str]:
     return Verdict.PASS, ""
 
 
+def _found_anew(given: "Given") -> tuple[Verdict, str]:
+    """Judge that what nobody has asked before is answered with documents, too: a cache answers only what is known."""
+    new = [answers[-1].ids for asked, answers in given if asked.fresh]
+    known = [answers[-1].ids for asked, answers in given if not asked.fresh]
+    empty = new.count(())
+    if 2 * empty <= len(new) or not any(known):
+        return Verdict.PASS, ""
+    seen = f"{empty} of {len(new)} queries that nobody had asked before found nothing, while known ones did"
+    verdict = Verdict.FAIL if empty > 1 else Verdict.INCONCLUSIVE
+    return verdict, f"{seen}: a cache may stand in for a dead index"
+
+
 def _various(given: "Given", documents: int, top_k: int) -> tuple[Verdict, str]:
     """Judge that different queries do not all find the same few documents of many."""
-    queries, found = {asked.query for asked, _ in given}, _distinct(answers[-1].ids for _, answers in given)
+    known = [(asked, answers) for asked, answers in given if not asked.fresh]
+    queries, found = {asked.query for asked, _ in known}, _distinct(answers[-1].ids for _, answers in known)
     if len(queries) < QUERIES or found >= min(top_k, documents // 4):
         return Verdict.PASS, ""
     seen = f"{len(queries)} different queries find {found} of {documents} documents"

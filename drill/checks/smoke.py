@@ -14,6 +14,7 @@ from drill.checks.silence import short
 from drill.context import Drill
 from drill.document_id import id_text
 from drill.http import Reply
+from drill.load import MIXED_ASKS
 from drill.primary import Primary
 from drill.record import Evidence
 from drill.verdict import Verdict
@@ -21,13 +22,16 @@ from drill.verdict import Verdict
 WANTED = "JSON with a list of results"
 TEXTS = ("rollback drill", "a second and longer text that must not embed like the first one")
 VECTORS = f"{len(TEXTS)} vectors"
-MIXED_ASKS = 30
-"""Answers that are looked at where the instances are not listed: a replica with a tenth of the traffic is missed by all
-of them with probability (1 - 1/10)^30 = 4 %."""
+NEW = "query that nobody has asked before"
+"""What no cache can answer; where it is not answered with documents, the index behind the cache is not well."""
+CACHED = ", while known queries are answered, as by a cache"
 
 
 def search(drill: Drill) -> Evidence:
-    """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same."""
+    """Ask every instance every query: known documents of the right tenant, the golden ones, not always the same.
+
+    And for each tenant a query that nobody has asked before, so that no cache stands in for the index.
+    """
     listed = bool(drill.config.service.instances)
     times = 1 if listed else math.ceil(MIXED_ASKS / len(drill.queries))
     return search_at(drill, drill.service.instances, times)
@@ -41,7 +45,7 @@ def search_at(drill: Drill, instances: Sequence[str], times: int = 1) -> Evidenc
     for instance, time_asked in ((instance, number) for instance in instances for number in range(1, times + 1)):
         answers = _ask_all(drill, instance, found, time_asked)
         for tenant in seen:
-            given = [ids for (asked, _), ids in answers.items() if asked == tenant]
+            given = [ids for (asked, where), ids in answers.items() if asked == tenant and NEW not in where]
             if len(given) > 1 and len(set(given)) == 1 and any(given):
                 same = f"the same results for {len(given)} queries ({tenant})"
                 found.add(short(instance), same, documents)
@@ -61,29 +65,34 @@ def _ask_all(drill: Drill, instance: str, found: Findings, time_asked: int) -> d
     """Return the ids that an instance answered, by (tenant, which query)."""
     again = f", asked again {time_asked}" if time_asked > 1 else ""
     answers: dict[tuple[str, str], tuple[str, ...]] = {}
-    for number, (tenant, query) in enumerate(drill.queries, 1):
-        where = f"{short(instance)} query {number} ({tenant}){again}"
+    first = dict(reversed(drill.queries))
+    known = [(tenant, query, f"query {number}") for number, (tenant, query) in enumerate(drill.queries, 1)]
+    new = [(tenant, drill.fresh.of(query), NEW) for tenant, query in first.items()]
+    for tenant, query, name in (*known, *new):
+        where = f"{short(instance)} {name} ({tenant}){again}"
         reply = found.ask(partial(drill.service.search, instance, query, tenant, drill.config.smoke.top_k))
         if reply.apart:
             continue
-        answers[tenant, where] = _ids(drill, found, reply, instance, where, tenant, query)
+        note = CACHED if name == NEW and answers and all(answers.values()) else ""
+        answers[tenant, where] = _ids(drill, found, reply, instance, where, tenant, query, note)
         if reply.dead:  # its other queries would wait as long
             break
     return answers
 
 
 def _ids(
-    drill: Drill, found: Findings, reply: Reply, instance: str, where: str, tenant: str, query: str
+    drill: Drill, found: Findings, reply: Reply, instance: str, where: str, tenant: str, query: str, note: str
 ) -> tuple[str, ...]:
-    """Return the ids of an answer; what is wrong with it is noted."""
+    """Return the ids of an answer; what is wrong with it is noted, with ``note`` behind."""
     results = _listed(reply)
     if results is None:
-        found.add(where, *found.refused(drill, instance, named(drill, "search_path"), reply, WANTED))
+        seen, kind = found.refused(drill, instance, named(drill, "search_path"), reply, WANTED)
+        found.add(where, seen + note, kind)
         return ()
     wrong = _wrong(results, tenant, twice=_twice(drill, tenant))
     ids = () if wrong else tuple(id_text(item["id"]) for item in results)
     if problem := wrong or _golden(drill, tenant, query, ids):
-        found.add(where, problem, _documents(drill))
+        found.add(where, problem + note, _documents(drill))
     return ids
 
 

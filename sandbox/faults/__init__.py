@@ -3,6 +3,7 @@
 from sandbox.faults import (
     access,
     answers,
+    cache,
     flags,
     lifecycle,
     load,
@@ -23,6 +24,7 @@ __all__ = [
     "Fault",
     "access",
     "answers",
+    "cache",
     "find",
     "flags",
     "lifecycle",

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import oddities  # noqa: F401 - registers them all
 from sandbox.content import Document, Hit
-from sandbox.faults.hooks import Asked, Hooks
+from sandbox.faults.hooks import Asked, Hooks, Read, Search
 from sandbox.faults.registry import find
 from sandbox.service.outbox import Key
 
@@ -112,6 +113,12 @@ class ActiveFaults:
         """See ``Hooks.search``."""
         for hooks in self._on:
             await hooks.search()
+
+    async def read(self, key: Search, read: Read) -> list[Hit]:
+        """See ``Hooks.read``: each one stands before those that were switched on earlier."""
+        for hooks in self._on:
+            read = partial(hooks.read, key, read)
+        return await read()
 
     async def embedding(self) -> None:
         """See ``Hooks.embedding``."""

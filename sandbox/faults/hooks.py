@@ -1,7 +1,7 @@
 """Where a fault can take hold: one method a place, all of which change nothing unless a fault overrides them."""
 # ruff: noqa: ARG002 - the arguments are there for those who override
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,11 @@ class Asked:
     """The address it comes from, without the port."""
     headers: Mapping[str, str]
     """Names in lower case."""
+
+
+Search = tuple[str, str, str, int]
+"""Backend, tenant, query and top_k of a search."""
+Read = Callable[[], Awaitable[list[Hit]]]
 
 
 class Hooks:
@@ -107,6 +112,10 @@ class Hooks:
 
     async def search(self) -> None:
         """Run inside the measured part of each search; may wait or raise ``RetrievalError``."""
+
+    async def read(self, key: Search, read: Read) -> list[Hit]:
+        """Return what a search finds: what is read from the backend in force."""
+        return await read()
 
     async def embedding(self) -> None:
         """Run before each embedding; may wait or raise ``RetrievalError``."""

@@ -80,6 +80,13 @@ STATED: dict[str, Expected] = {
     "hashes_in_upper_case": _well("the case of hex digits is no other hash"),
     "target_is_referred_to": _well("what a delete does not reach is no objection to it"),
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
+    "warms_up": replace(
+        _well(
+            "searches that fail only while the index is loaded are downtime, which ends: judged once they are answered"
+        ),
+        mixes=False,
+    ),
+    "answers_cached": _well("a cache that is as good as its index hides nothing: new queries find documents, too"),
     "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
     "restarts_one_by_one": _well("each instance is waited for on its own"),
     "boots_on_faiss_only": replace(

@@ -80,7 +80,10 @@ class RetrievalService:
         started = perf_counter()
         try:
             await self.faults.search()
-            return await self._read(backend, self.faults.tenant(tenant, self.settings.tenants), query, top_k)
+            owner = self.faults.tenant(tenant, self.settings.tenants)
+            return await self.faults.read(
+                (backend, owner, query, top_k), lambda: self._read(backend, owner, query, top_k)
+            )
         except RetrievalError as error:
             metrics.ERRORS.labels(backend, error.code, tenant).inc()
             raise

@@ -55,7 +55,7 @@ def drill_of(folder: Path, *servers: ScriptedService, toml: str = "", primary: b
 def test_known_and_different_documents_of_the_right_tenant_pass(tmp_path: Path, server: ScriptedService) -> None:
     evidence = search(drill_of(tmp_path, server))
     assert evidence.verdict is Verdict.PASS
-    assert (evidence.value, evidence.op, evidence.threshold, evidence.samples) == (0, "==", 0, 3)
+    assert (evidence.value, evidence.op, evidence.threshold, evidence.samples) == (0, "==", 0, 4)
 
 
 def test_documents_named_by_numbers_are_those_of_the_inventory(tmp_path: Path, server: ScriptedService) -> None:
@@ -167,7 +167,7 @@ def test_one_wrong_instance_of_two_is_named(tmp_path: Path, server: ScriptedServ
     assert evidence.verdict is Verdict.FAIL
     assert other.url.split("://")[1] in evidence.reason
     assert server.url.split("://")[1] not in evidence.reason
-    assert evidence.value == 3
+    assert evidence.value == 4
 
 
 def test_metadata_without_a_tenant_is_no_proof_of_another_one(tmp_path: Path, server: ScriptedService) -> None:
@@ -202,7 +202,7 @@ def test_many_problems_are_counted_not_all_spelled_out(tmp_path: Path, server: S
     server.script["POST", SEARCH] = html(500)
     queries = "\n".join(f'[[smoke.queries]]\nquery = "q{n}"' for n in range(6))
     evidence = search(drill_of(tmp_path, server, toml=queries))
-    assert evidence.reason.endswith("and 2 more")
+    assert evidence.reason.endswith("and 3 more")
     assert evidence.reason.count("HTTP 500") == 4
 
 
@@ -348,9 +348,9 @@ def test_where_instances_are_not_listed_the_one_address_is_asked_again_and_again
     server.script["POST", SEARCH] = one_in_twenty_is_wrong
     drill = with_primary(make_drill(tmp_path, toml=f'[service]\nbase_url = "{server.url}"'))
     evidence = search(drill)
-    assert evidence.samples == 30
+    assert evidence.samples == 40
     assert evidence.verdict is Verdict.FAIL
-    assert "asked again 7" in evidence.reason
+    assert "asked again 5" in evidence.reason
 
 
 def test_one_query_that_is_asked_again_may_find_the_same(tmp_path: Path, server: ScriptedService) -> None:

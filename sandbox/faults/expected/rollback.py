@@ -241,6 +241,17 @@ ROLLBACK: dict[str, Expected] = {
         "smoke.search",
         also={"smoke.chat": "an answer is made of what a search finds", "post.faiss": NOTHING_FOUND},
     ),
+    "query_cache": replace(
+        _red(
+            "a query that nobody has asked before finds nothing, whatever the cache answers",
+            "smoke.search",
+            also={
+                "post.faiss": "new queries among the probes find nothing either",
+                "smoke.chat": "the chat's question is not in the cache",
+            },
+        ),
+        says=("query that nobody has asked before", "as by a cache"),
+    ).on(1),
     "same_results": _red(
         "different queries find the same documents", "smoke.search", also={"post.faiss": NOTHING_FOUND, **OTHERS}
     ).on(1),
