@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drill.before import answers_searches
-from drill.checks.flags import judge_backend
+from drill.checks.flags import judge_backend, served_alone
 from drill.clock import DrillClock
 from drill.observation import Reading, replaced
 from drill.proof import spoken
@@ -46,6 +46,8 @@ class Comeback:
     _new_since: dict[str, float] = field(default_factory=dict)
     _spoken: Mapping[str, spoken.Spoken] = field(default_factory=dict)
     _effect: Verdict | None = None
+    _on_faiss: bool = False
+    """Whether the traffic shows FAISS alone on every instance, also where no start of a process is told."""
     _effect_from: Reading | None = None
 
     def wait(self, deadline: float, restarting: float = 0.0) -> None:
@@ -73,10 +75,11 @@ class Comeback:
 
     @property
     def proven(self) -> bool:
-        """Whether every instance is back, and seen to run as a new process or to obey; a doubt is no proof."""
+        """Whether every instance is back, and seen to run as a new process or to obey: no doubt, no word."""
         names = self.drill.service.instances
         new = self.expects_restart and all(self._state(name) == "new" for name in names)
-        return len(self._back) == len(names) and (new or self._obeyed)
+        obeyed = self._obeyed or (self._on_faiss and Flag.BACKEND.key in self.rolled_back)
+        return len(self._back) == len(names) and (new or obeyed)
 
     @property
     def _restarting(self) -> bool:
@@ -150,14 +153,17 @@ class Comeback:
     def _look_at_processes(self) -> None:
         self._seen = seen = self.drill.glance_at_metrics()
         now = time.monotonic()
-        for name in self.drill.service.instances:
+        names = self.drill.service.instances
+        for name in names:
             if self._state(name) == "new":
                 self._new_since.setdefault(name, now)
         first = self._effect_from
         if first is None or seen.snapshots.keys() != first.snapshots.keys():
             self._effect_from = seen
         elif now - first.ended >= EFFECT_S and seen.began > first.ended:
-            self._effect = judge_backend(self.drill, self.drill.between(first, seen)).verdict
+            window = self.drill.between(first, seen)
+            self._effect = judge_backend(self.drill, window).verdict
+            self._on_faiss = not window.unread and len(window.deltas) >= len(names) and served_alone(window)
             self._effect_from = seen
 
 

@@ -73,6 +73,15 @@ def disobeyed(drill: Drill, window: Window, off: Collection[Flag] = tuple(Flag))
     )
 
 
+def served_alone(window: Window) -> bool:
+    """Whether every instance served requests from FAISS and none from elsewhere, whatever is known of its start."""
+    return bool(window.deltas) and all(
+        delta.growth("retrieval_requests_total", backend="faiss") > 0
+        and all(value <= 0 for value in _other_backends(delta).values())
+        for delta in window.deltas.values()
+    )
+
+
 def judge_backend(drill: Drill, window: Window) -> Evidence:
     """Judge that each instance served the probes from FAISS, and nothing from anywhere else."""
     evidence = judge_silence(

@@ -27,6 +27,7 @@ class Restarting(ScriptedService):
     """Whether it takes the env file by a restart; else the process re-reads it."""
     boots_on = ""
     """Without this in the env file it answers nothing at all."""
+    tells_start = True
     constant: Answer | None = None
     """What it always answers to a health request."""
 
@@ -75,7 +76,8 @@ class Restarting(ScriptedService):
         lines += ["# TYPE retrieval_dual_write_outbox_size gauge"]
         lines += [f'retrieval_requests_total{{backend="{backend}"}} {self.requests}']
         lines += [] if backend == "faiss" else ['retrieval_shadow_dropped_total{reason="timeout"} 3']
-        lines += [f"process_start_time_seconds {self.started_at}", ""]
+        lines += [f"process_start_time_seconds {self.started_at}"] if self.tells_start else []
+        lines += [""]
         return Answer("\n".join(lines).encode(), kind=CLASSIC)
 
 

@@ -299,6 +299,20 @@ def test_a_command_that_fails_and_restarts_nothing_has_the_env_file_put_back_and
     assert "and the service is up, but could not be reloaded: command 'false'" in evidence.reason
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_command_that_fails_where_no_start_is_told_is_judged_by_the_traffic_and_never_green_by_silence(
+    tmp_path: Path, drill: Drill, server: Restarting, follows: bool
+) -> None:
+    """What serves from FAISS follows, and is not undone; what shows nothing does not follow, and is."""
+    server.tells_start = False
+    took = f"cp {tmp_path / '.env'} {tmp_path / 'taken'}; " if follows else ""
+    rollback, evidence = rolled_back(reloaded_by(drill, "sh", "-c", f"{took}exit 1"))
+    where = (Progress.EFFECTIVE, ROLLED_BACK) if follows else (Progress.RESTORED, MIGRATING)
+    assert (rollback.progress, text_of(drill)) == where
+    assert evidence.verdict is (Verdict.INCONCLUSIVE if follows else Verdict.FAIL), "no start, no restart"
+    assert "ended with exit code 1" in evidence.reason
+
+
 def healing(drill: Drill) -> Runner:
     """Run the rows as a drill does, in their order; return who ran them."""
     runner = Runner(drill, Rollback(drill))

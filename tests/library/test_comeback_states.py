@@ -182,6 +182,11 @@ def test_processes_that_do_not_tell_their_start_are_back_once_nothing_speaks_aga
     assert not comeback.look(), "the traffic has not been looked at yet"
     assert comeback.look() is back
     assert not comeback.proven, "a doubt is no proof"
+    served(scene, backend, None)
+    comeback = scene.comeback(rolled_back=[BACKEND])
+    assert not comeback.look()
+    assert comeback.look() is back
+    assert comeback.proven is back, "but the traffic is one"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,9 @@ def test_a_process_that_says_that_its_flag_is_rolled_back_is_not_waited_for(
         return said
 
     monkeypatch.setattr("drill.proof.spoken.ask", ask)
-    assert scene.shows(OLD, OLD).comeback(rolled_back=[BACKEND]).look() is back
+    comeback = scene.shows(OLD, OLD).comeback(rolled_back=[BACKEND])
+    assert comeback.look() is back
+    assert not comeback.proven
     assert asked == [1]
 
 
