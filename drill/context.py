@@ -75,6 +75,8 @@ class Drill:
     """The plan of a dry-run that is to be carried out, if one was named."""
     tick: Callable[[str], None] = field(default=lambda _text: None)
     """Told what is being waited for, again and again while it lasts."""
+    tell: Callable[[str], None] = field(default=lambda _text: None)
+    """Told once what will be waited for; from any thread."""
     reports_dir: Path = Path("reports")
     """Where reports are written."""
     began: float = field(default_factory=time.monotonic)
@@ -154,7 +156,7 @@ class Drill:
         """The gate through which every request to the service goes."""
         from drill.limiter import Limiter
 
-        return Limiter(self.config.service.urls, self.budget)
+        return Limiter(self.config.service.urls, self.budget, tell=self.tell)
 
     @cached_property
     def heartbeat(self) -> "Heartbeat":

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from drill.limits import Apart, told
+from drill.limits import UNAVAILABLE, Apart, Told, told
 
 if TYPE_CHECKING:
     import httpx
@@ -84,7 +84,8 @@ class Reply:
         if self.error:
             return self.error
         if self.apart is Apart.LIMITED:
-            return f"HTTP {self.status}: not answered, the service limits the drill"
+            why = "the service asks to wait" if self.status == UNAVAILABLE else "the service limits the drill"
+            return f"HTTP {self.status}: not answered, {self.hint or why}"
         kind = self.content_type.partition(";")[0].strip()
         if not _MEDIA_TYPE.fullmatch(kind):  # not quoted: it may be anything, a secret cut in two among it
             kind = "a content type that is none" if kind else "no content type"
@@ -197,7 +198,7 @@ class HttpClient:
             latency_s,
             error,
             waited_s=time.monotonic() - began,
-            hint=self._unauthorized if status in {401, 403} else refused,
+            hint=self._unauthorized if status in {401, 403} else refused or _asks_to_wait(says),
             tls=bool(refused),
             date=response.headers.get("date", ""),
             headers=dict(response.headers),
@@ -222,6 +223,11 @@ def _read(response: "httpx.Response", max_bytes: int) -> tuple[bytes, str]:
             return b"", f"more than {max_bytes} bytes, given up"
         parts.append(part)
     return b"".join(parts), ""
+
+
+def _asks_to_wait(says: Told) -> str:
+    """Say for how long a service that is down asks to wait, if it does."""
+    return f"the service asks to wait {says.wait_s:.0f} s" if says.unavailable and says.wait_s else ""
 
 
 def _of_tls(problem: Exception, wire: "Wire") -> str:

@@ -11,13 +11,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from drill.limits import UNAVAILABLE, Apart, Told
+from drill.limits import TOO_MANY, UNAVAILABLE, Apart, Told
 from drill.load import Budget
 
 SHARE = 0.5
 """Share of what a limiter lets through that is probed with; the rest is for the checks, and for users."""
 RESERVE = 0.2
 """Share of a limit that is left to others whole: with less than that remaining, no probe is sent until the reset."""
+SAID_S = 2.0
+"""A wait that is longer is said when it begins."""
+LIMITS, DOWN = "the service limits the drill", "the service is unavailable (HTTP 503) and asks to wait"
 UNTOLD_S = 5.0
 """How long is waited after a 429 that does not say how long; twice as long after each further one."""
 LONGEST_S = 60.0
@@ -51,6 +54,12 @@ class _Gate:
     probes_blocked_until: float = 0.0
     gap_s: float = 0.0
     """Seconds between two probes, at least."""
+    cause: str = ""
+    """What is waited for."""
+    said_until: float = 0.0
+    """The end of the wait that was said last."""
+    per_s: float = 0.0
+    """Requests a second that were seen to be let through, or are left to the drill; 0: no limit was met."""
     untold: int = 0
     waited_s: float = 0.0
 
@@ -65,17 +74,22 @@ class Limiter:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """``instances`` are URLs; what is asked elsewhere is neither counted nor held up."""
+        """``instances`` are URLs; what is asked elsewhere is neither counted nor held up.
+
+        ``tell`` is told once of each long wait: for what, and how long.
+        """
         self.budget = budget
         self.withheld = 0
         """Requests that were not sent."""
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._tell = clock, sleep, tell
         self._gates = {name: _Gate(clock()) for name in instances}
         self._burst = max(1, int(budget.per_s))
         self._slots: deque[float] = deque(maxlen=self._burst)
         self._waits: list[tuple[float, float]] = []
         self._limited: list[tuple[float, str]] = []
+        self._unavailable: list[tuple[float, float]] = []
         self._lock = threading.Lock()
 
     def admit(self, url: str, *, probe: bool = False) -> Withheld | None:
@@ -98,8 +112,11 @@ class Limiter:
             return
         with self._lock:
             now = self._clock()
-            if told.limited:
+            if told.unavailable:
+                self._unavailable.append((now, told.wait_s or 0.0))
+            elif told.limited:
                 self._limited.append((now, name))
+            if told.limited:
                 self._turned_away(gate, told, now)
                 return
             gate.let_through, gate.untold = gate.let_through + 1, 0
@@ -123,9 +140,20 @@ class Limiter:
         return self.budget.total * len(self._gates)
 
     def limited(self, since: float = 0.0, until: float = float("inf"), instance: str = "") -> int:
-        """Return how many requests were turned away in a time (monotonic)."""
+        """Return how many requests were one too many in a time (monotonic)."""
         with self._lock:
             return sum(since <= at < until and instance in {"", name} for at, name in self._limited)
+
+    def unavailable(self, since: float = 0.0, until: float = float("inf")) -> tuple[int, float]:
+        """Return how many requests were answered 503 in a time, and for how long it was asked to wait at most."""
+        with self._lock:
+            waits = [wait_s for at, wait_s in self._unavailable if since <= at < until]
+        return len(waits), max(waits, default=0.0)
+
+    @property
+    def per_s(self) -> float:
+        """The requests a second that the instance with the tightest limit lets through; 0: no limit was met."""
+        return min((gate.per_s for gate in self._gates.values() if gate.per_s), default=0.0)
 
     def waited_s(self, since: float) -> float:
         """Return how long checks or probes had to wait for a limiter since a moment (monotonic), overlaps once."""
@@ -147,8 +175,13 @@ class Limiter:
             if wait_s <= 0:
                 return None
             if wait_s > min(LONGEST_S, PATIENCE_S - gate.waited_s):
-                return Withheld(f"not sent: the service limits the drill for another {wait_s:.0f} s", Apart.LIMITED)
+                apart = Apart.LIMITED if gate.cause == LIMITS else Apart.UNMEASURED
+                return Withheld(f"not sent: {gate.cause} for another {wait_s:.0f} s", apart)
             gate.waited_s += wait_s
+            said, gate.said_until = gate.said_until, gate.blocked_until
+            cause = gate.cause
+        if wait_s > SAID_S and said < gate.blocked_until:
+            self._tell(f"{cause}: waiting {wait_s:.0f} s before the next request")
         self._sleep(wait_s)
         return None
 
@@ -182,9 +215,12 @@ class Limiter:
             let_through = gate.let_through / max(until - gate.since, 1.0)
             gap_s = 1 / (SHARE * let_through) if let_through else SLOWEST_S
             gate.gap_s = min(SLOWEST_S, max(gap_s, 1.2 * gate.gap_s))
+            gate.per_s = let_through
             gate.since, gate.let_through = until, 0
             self._waits.append((now, min(until, now + LONGEST_S)))
-        gate.blocked_until = max(gate.blocked_until, until)
+        if until > gate.blocked_until:
+            gate.cause = LIMITS if told.status == TOO_MANY else DOWN
+            gate.blocked_until = until
 
     def _remains(self, gate: _Gate, told: Told, now: float) -> None:
         """Leave what remains of a limit to others, but for a share."""
@@ -194,4 +230,5 @@ class Limiter:
         if told.remaining <= kept:
             gate.probes_blocked_until = max(gate.probes_blocked_until, now + min(told.reset_s, 3600.0))
             return
-        gate.gap_s = min(SLOWEST_S, max(1.0, told.reset_s) / (SHARE * (told.remaining - kept)))
+        gate.per_s = (told.remaining - kept) / max(1.0, told.reset_s)
+        gate.gap_s = min(SLOWEST_S, 1 / (SHARE * gate.per_s))

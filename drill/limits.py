@@ -52,6 +52,11 @@ class Told:
         return self.status == TOO_MANY or (self.status == UNAVAILABLE and self.remaining == 0)
 
     @property
+    def unavailable(self) -> bool:
+        """Whether it is said that nobody is served for a moment: users meet that as the drill does."""
+        return self.status == UNAVAILABLE and (bool(self.wait_s) or self.remaining == 0)
+
+    @property
     def wait_s(self) -> float | None:
         """For how long nothing more should be sent, as far as it is told."""
         return self.retry_after_s if self.retry_after_s is not None else self.reset_s

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from drill.answered import Answered
 from drill.fresh import EVERY, Fresh
 from drill.http import HttpClient, Reply
-from drill.limits import Apart
+from drill.limits import UNAVAILABLE, Apart
 
 if TYPE_CHECKING:
     from drill.limiter import Limiter
@@ -206,7 +206,8 @@ class Prober:
             error = wrong_answer(reply)
             if not error:
                 self.answered.note(ask, due, reply)
-            self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error, late_s, reply.apart, rate))
+            apart = None if reply.status == UNAVAILABLE else reply.apart  # users are not served either
+            self._keep(ProbeResult(due, ask.instance, reply.latency_s, not error, error, late_s, apart, rate))
         finally:
             self._free.release()
 

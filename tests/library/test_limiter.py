@@ -199,3 +199,51 @@ def test_a_service_that_is_down_for_a_moment_holds_up_probes_and_no_health_reque
     assert gate.next_probe(A, 0.0) == 1000.0 + LONGEST_S
     assert gate.admit(A) is None
     assert (clock.slept, gate.limited()) == ([], 0)
+
+
+def test_a_long_wait_is_said_once_when_it_begins_with_what_is_waited_for() -> None:
+    clock, said = Clock(), list[str]()
+    gate = Limiter([A, B], MANY, clock=clock, sleep=lambda _: None, tell=said.append)
+    for answer in (Told(429, 54.0), Told(429, 40.0)):
+        gate.note(A, answer)
+    for _ in range(3):
+        assert gate.admit(A) is None
+    gate.note(B, Told(503, None, 0, 7.0))
+    assert gate.admit(B) is None
+    assert said == [
+        "the service limits the drill: waiting 54 s before the next request",
+        "the service is unavailable (HTTP 503) and asks to wait: waiting 7 s before the next request",
+    ]
+    clock.now += 100
+    gate.note(A, Told(429, 1.0))
+    assert gate.admit(A) is None
+    assert len(said) == 2, "a short one is not worth a line"
+
+
+def test_what_is_unavailable_is_not_called_a_limit() -> None:
+    clock = Clock()
+    gate = limiter(clock=clock)
+    for answer in (Told(503, 120.0), Told(503, 7.0), Told(503)):
+        gate.note(A, answer)
+    gate.note(B, Told(503, LONGEST_S + 5, 0))
+    assert (gate.unavailable(), gate.limited()) == ((3, 120.0), 0)
+    assert gate.unavailable(clock.now + 1) == (0, 0.0)
+    refused = gate.admit(B)
+    assert refused is not None
+    assert refused.apart is Apart.UNMEASURED
+    assert refused.reason == "not sent: the service is unavailable (HTTP 503) and asks to wait for another 65 s"
+
+
+def test_what_the_tightest_limit_lets_through_is_known_once_it_was_met() -> None:
+    clock = Clock()
+    gate = limiter(clock=clock)
+    assert gate.per_s == 0.0
+    for _ in range(60):
+        gate.note(A, Told(200))
+    clock.now += 6.0
+    gate.note(A, Told(429, 54.0))
+    assert gate.per_s == pytest.approx(1.0)
+    gate.note(B, Told(200, None, 500.0, 50.0, 1000.0))
+    assert gate.per_s == pytest.approx(1.0)
+    gate.note(B, Told(200, None, 205.0, 50.0, 1000.0))
+    assert gate.per_s == pytest.approx(0.1)

@@ -64,6 +64,22 @@ def test_only_one_request_too_many_is_limited(status: int, headers: Mapping[str,
     assert told(status, headers, NOW).limited is limited
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "unavailable"),
+    [
+        (503, {}, False),
+        (503, {"Retry-After": "3"}, True),
+        (503, {"X-RateLimit-Remaining": "0"}, True),
+        (429, {"Retry-After": "3"}, False),
+        (200, {"Retry-After": "3"}, False),
+    ],
+)
+def test_a_503_that_asks_to_wait_is_unavailable_to_everybody(
+    status: int, headers: Mapping[str, str], unavailable: bool
+) -> None:
+    assert told(status, headers, NOW).unavailable is unavailable
+
+
 def test_how_long_to_wait_is_what_retry_after_says_else_the_reset() -> None:
     assert Told(429, 5.0, 0, 9.0).wait_s == 5.0
     assert Told(429, None, 0, 9.0).wait_s == 9.0

@@ -286,6 +286,7 @@ def test_a_night_s_sleep_is_noted_and_does_not_fill_the_memory() -> None:
         (Reply(429, "text/plain", b"slow down", 0.01, apart=Apart.LIMITED), Apart.LIMITED, False),
         (Reply(0, "", b"", 0.0, "not sent", apart=Apart.UNMEASURED), Apart.UNMEASURED, False),
         (Reply(503, "text/plain", b"", 0.01), None, True),
+        (Reply(503, "text/plain", b"", 0.01, apart=Apart.LIMITED), None, True),
         (Reply(0, "", b"", 0.0, "connection refused"), None, True),
         (Reply(200, "application/json", b'{"results": []}', 0.01, apart=Apart.UNMEASURED), Apart.UNMEASURED, False),
     ],

@@ -1,5 +1,6 @@
 """What the service limits, and what the drill itself could not do, is never a failure of the service."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,12 @@ from drill.checks.post import backend, endpoints, primary_latency
 from drill.checks.preflight import service
 from drill.checks.slo import errors, latency
 from drill.checks.smoke import embed, search
-from drill.checks.unmeasured import stood_still
+from drill.checks.unmeasured import allow_more, stood_still
+from drill.config import Probe
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.limits import Apart
+from drill.limits import Apart, Told
+from drill.load import window_rate
 from drill.metrics.scrape import ScrapeSource
 from drill.observation import Window
 from drill.probe import ProbeResult
@@ -61,6 +64,52 @@ def test_too_few_answers_are_inconclusive_and_say_how_to_allow_more(drill: Drill
         assert "the service limits the drill (HTTP 429, 3 times)" in evidence.reason
         assert "raise the limit for the drill's key" in evidence.reason
         assert "[probe] rate" in evidence.reason
+
+
+def test_where_a_limit_was_met_the_advice_is_in_numbers_that_make_enough_probes(drill: Drill) -> None:
+    with_probes(drill, limited(780, 40))
+    for _ in range(60):
+        drill.limiter.note(f"{A}/x", Told(200))
+    drill.limiter._gates[A].since -= 6.0
+    drill.limiter.note(f"{A}/x", Told(429, 54.0))
+    told = allow_more(drill)
+    found = re.search(
+        r"set \[probe\] rate = ([\d.]+) and \[slo\] observe_s = (\d+): .* allows 60 requests a minute$", told
+    )
+    assert found, told
+    rate, observe_s = float(found[1]), float(found[2])
+    assert 0.4 <= rate <= 0.5
+    config = replace(drill.config, probe=Probe(rate=rate), slo=replace(drill.config.slo, observe_s=observe_s))
+    assert window_rate(config) <= 0.5, "half of what is let through, as the limiter holds it"
+    assert window_rate(config) * observe_s >= config.slo.min_requests
+
+
+def test_a_service_that_is_unavailable_is_not_said_to_limit_the_drill(drill: Drill) -> None:
+    """503 with Retry-After: probes fail, users are not served either, and no limit could be raised."""
+    drill.limiter._unavailable.append((1.0, 7.0))
+    with_probes(drill, replace(probes(40), held=9))
+    reason = latency(drill, served(QUICK, count=40)).reason
+    assert "unavailable, to users too (HTTP 503, 1 times; it asked to wait 7 s)" in reason
+    assert "limit" not in reason
+
+
+@pytest.mark.parametrize("head", [{"Retry-After": "1"}, {"Retry-After": "1", "X-RateLimit-Remaining": "0"}])
+def test_503_says_how_long_it_asks_to_wait_and_what_it_turns_away_is_downtime(
+    tmp_path: Path, head: dict[str, str]
+) -> None:
+    with scripted() as server:
+        server.script["POST", "/internal/retrieval/search"] = Answer(b"", 503, "text/plain", head)
+        drill = make_drill(tmp_path, toml=f'[service]\ninstances = ["{server.url}"]\n')
+        del drill.__dict__["client"]
+        reply = drill.client.post(f"{server.url}/internal/retrieval/search", {})
+        assert "the service asks to wait 1 s" in reply.seen()
+        assert "limit" not in reply.seen()
+        prober = drill.prober
+        assert prober.wait(bool, 0.0, 20.0)
+        drill.close()
+        first = prober.results()[0]
+    assert first.failed
+    assert downtime_s([first]) > 0
 
 
 def test_what_was_limited_is_no_downtime_no_failure_and_no_sample(drill: Drill) -> None:
