@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from drill.document_id import as_whole
+
+RESERVED = 10_000
+"""Numbers that are the canaries' where ids are whole numbers."""
+
 
 def _one_document() -> dict[str, object]:
     return {"tenant": "{tenant}", "documents": [{"id": "{id}", "text": "{text}"}]}
@@ -198,12 +203,27 @@ class Canary:
     tenant: str = ""
     """The tenant they are written for, ``*`` for each of ``[service] tenants``; empty: none is written."""
     id: str = "rollback-drill-canary"
-    """Their ids are this and a number: reserved, no document of a user may have such an id."""
+    """Their ids are this and a number: reserved, no document of a user may have such an id.
+
+    Where ids are whole numbers: the first of ``RESERVED`` numbers that are theirs.
+    """
     text: str = "Rollback drill canary, removed at once."
+
+    def name(self, number: int) -> str:
+        """Return the id of the canary with this ``number``, from 0."""
+        return f"{self.id}-{number}" if self._first is None else str(self._first + number)
 
     def is_one(self, name: str) -> bool:
         """Whether ``name`` is the id of a canary, of this drill or an earlier one."""
-        return bool(self.tenant) and name.startswith(f"{self.id}-") and name.removeprefix(f"{self.id}-").isdecimal()
+        if self._first is None:
+            stem = f"{self.id}-"
+            return bool(self.tenant) and name.startswith(stem) and name.removeprefix(stem).isdecimal()
+        found = as_whole(name)
+        return bool(self.tenant) and found is not None and 0 <= found - self._first < RESERVED
+
+    @property
+    def _first(self) -> int | None:
+        return as_whole(self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from drill.addresses import endpoint, same
-from drill.config import Config, Service, Target
+from drill.config import RESERVED, Config, Service, Target
+from drill.document_id import as_whole
 from drill.errors import UsageError
 from drill.metrics.matchers import parse_matchers
 from drill.metrics.names import METRIC_NAMES
@@ -88,6 +89,8 @@ def _check_canary(config: Config) -> None:
         )
     if not _CANARY_ID.fullmatch(canary.id) or not canary.text.strip():
         raise UsageError("[canary] id: expected 4 to 64 letters, digits, - and _; text: expected some")
+    if as_whole(canary.id) is not None and as_whole(canary.name(RESERVED)) is None:
+        raise UsageError(f"[canary] id: seen {canary.id}, expected less than 2^63 - {RESERVED}: so many are reserved")
 
 
 def _check_flags(flags: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from drill.checks.silence import judge_silence, short
 from drill.checks.unknown_names import circuit_is_open, is_it_faiss, only_backend
 from drill.context import Drill
 from drill.metrics.gauges import changed_gauges
-from drill.metrics.snapshot import Delta
+from drill.metrics.snapshot import Delta, Snapshot
 from drill.observation import Window
 from drill.proof.flags import Flag
 from drill.record import Evidence
@@ -40,6 +40,13 @@ def _dual_writes(drill: Drill, window: Window, delta: Delta) -> Mapping[str, flo
         if name not in {"retrieval_dual_write_skipped_total", "retrieval_dual_write_outbox_dropped_total"}
     }
     return {**others, **skipped}
+
+
+def dual_writes_counted(snapshot: Snapshot) -> float:
+    """Return how often a dual-write is known to have been tried by the process that a snapshot is of."""
+    errors, skipped = DUAL_WRITE
+    held_back = (value for labels, value in snapshot.select(skipped) if circuit_is_open(labels))
+    return snapshot.total(errors) + sum(held_back)
 
 
 def judge_shadow(_drill: Drill, window: Window) -> Evidence:

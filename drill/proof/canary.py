@@ -14,6 +14,7 @@ from drill.checks.silence import short
 from drill.config import Canary as Settings
 from drill.content_hash import content_hash
 from drill.context import Drill
+from drill.document_id import id_text
 from drill.errors import DrillError
 from drill.http import Reply
 from drill.proof.letters import Letters
@@ -240,8 +241,9 @@ class Canary:
         results = said.get("results") if isinstance(said, dict) else None
         text = json.dumps(bird.text)[1:-1]
         for one in results if isinstance(results, list) else ():
-            if isinstance(one, dict) and (one.get("id") == bird.id or (one.get("id") and text in json.dumps(one))):
-                return str(one["id"])
+            name = id_text(one.get("id")) if isinstance(one, dict) else ""
+            if name and (name == bird.id or text in json.dumps(one)):
+                return name
         return ""
 
     def _in_faiss(self, tenant: str, ids: set[str]) -> dict[str, str]:
@@ -284,6 +286,6 @@ def _planned(drill: Drill) -> list[Bird]:
         longest = max(len(urls), len(tenants))
         pairs = [(urls[at % len(urls)], tenants[at % len(tenants)]) for at in range(longest)]
     return [
-        Bird(url, tenant, f"{settings.id}-{number}", _text(settings, drill.record.drill_id, number))
+        Bird(url, tenant, settings.name(number), _text(settings, drill.record.drill_id, number))
         for number, (url, tenant) in enumerate(pairs)
     ]

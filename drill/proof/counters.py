@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from drill.checks.flags import SHADOW
+from drill.checks.flags import SHADOW, dual_writes_counted
 from drill.context import Drill
 from drill.journal.read import entry_of
 from drill.journal.show import last_lines
@@ -40,6 +40,12 @@ def would_speak(drill: Drill, before: Reading) -> bool:
     """Whether, as far as is known before a rollback, the counters of every instance would speak after it."""
     earlier, pages = _seen_earlier(drill), before.snapshots
     return all(_speaks(drill, pages, name, page, earlier=earlier) for name, page in pages.items())
+
+
+def writer_at_work(drill: Drill, window: Window) -> bool:
+    """Whether some instance's dual-write was seen to try: then one that is on is no writer that does nothing at all."""
+    before = drill.before.snapshots if drill.before else {}
+    return any(dual_writes_counted(one) > 0 for one in (*before.values(), *window.first.snapshots.values()))
 
 
 def _speaks(drill: Drill, before: Mapping[str, Snapshot], name: str, last: Snapshot, *, earlier: bool) -> bool:

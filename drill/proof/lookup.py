@@ -11,6 +11,7 @@ from drill.proof.copies import Copy, judge_copy
 from drill.proof.stores import Stores
 from drill.steps.inventories import MAX_LOOKED_UP, Inventory
 from drill.target import Target
+from drill.target.base import KeepsIdsOfOneType
 
 CHUNK = 500
 """Documents of one call, so that each has its own controls."""
@@ -109,16 +110,29 @@ def _call(target: Target, tenant: str, items: Inventory, stores: Stores) -> tupl
     controls = stores.both.get(tenant, {}).keys() - items.keys()
     now = dict(target.present(tenant, [*items, *controls]))
     known, before, was = stores.known(tenant), stores.faiss.get(tenant, {}), stores.target.get(tenant, {})
+    able = target.possible(items) if isinstance(target, KeepsIdsOfOneType) else items
     copies = {
-        (tenant, name): judge_copy(known, new=name not in before, written=digest, was=was.get(name), now=now.get(name))
-        for name, digest in items.items()
+        (tenant, name): judge_copy(
+            known, new=name not in before, written=items[name], was=was.get(name), now=now.get(name)
+        )
+        for name in able
     }
     found = len(controls & now.keys())
     problem = _uncontrolled(tenant, len(controls), found)
     there: dict[Place, Copy] = {place: copy for place, copy in copies.items() if copy is not Copy.ABSENT}
     if problem and len(there) < len(copies):
         return there, found, problem
-    return copies, found, ""
+    return copies, found, _impossible(tenant, len(items) - len(copies))
+
+
+def _impossible(tenant: str, count: int) -> str:
+    """Say how many documents the target could not have, whoever wrote them; empty if none."""
+    if not count:
+        return ""
+    return (
+        f"{tenant}: the target's ids are of a type that cannot hold those of {count} documents written since: that "
+        "they are not there proves nothing ([canary] id: a whole number where ids are numbers)"
+    )
 
 
 def _uncontrolled(tenant: str, controls: int, found: int) -> str:

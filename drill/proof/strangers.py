@@ -1,5 +1,6 @@
 """Documents that have come to the target since, under ids that FAISS does not know: a writer may derive its own ids."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -57,7 +58,8 @@ def strays_of(drill: Drill, stores: Stores, birds: Collection[Bird]) -> Places:
 
 def carries(name: str, digest: str, bird: Bird) -> bool:
     """Whether a document of the target is a copy of a canary, whatever the writer calls it."""
-    return bird.id in name or (bool(digest) and digest in {bird.digest, bird.hash})
+    derived = re.search(rf"(?<!\d){bird.id}(?!\d)", name) if bird.id.isdecimal() else bird.id in name
+    return bool(derived) or (bool(digest) and digest in {bird.digest, bird.hash})
 
 
 def in_words(places: Places) -> tuple[str, ...]:

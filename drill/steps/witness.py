@@ -15,6 +15,8 @@ from drill.errors import CannotMeasure
 from drill.observation import Window
 from drill.proof.canary import Canary
 from drill.proof.copies import Copy
+from drill.proof.counters import writer_at_work
+from drill.proof.environ import environs
 from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, Place, look_up
 from drill.proof.stores import Stores
@@ -27,6 +29,10 @@ from drill.steps.inventories import Inventory
 from drill.verdict import Verdict, worst
 
 POLL_S = 0.5
+IDLE = (
+    "a writer that is on and does nothing would look the same, and none was seen at work: let the processes say their "
+    "flags ([service] flags_path)"
+)
 
 
 @dataclass
@@ -86,6 +92,9 @@ class WriteWitness:
         effect = self._instances(seen, window)
         if others.names:
             effect = frozenset()
+        if doubted := self._doubted(effect, window):
+            effect -= doubted
+            remarks.append(IDLE)
         remarks = [text for text in remarks if text]
         weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
         if weighed.verdict is Verdict.PASS and not unknown.harmless(weighed.proof):
@@ -118,6 +127,15 @@ class WriteWitness:
         new = {(tenant, name) for tenant, name in seen.not_written - own if name not in faiss.get(tenant, {})}
         many = Counter(tenant for tenant, _ in new)
         return frozenset(place for place in seen.not_written if place not in new or many[place[0]] > lost[place[0]])
+
+    def _doubted(self, effect: frozenset[str], window: Window) -> frozenset[str]:
+        """Return those instances of which what stayed away from the target proves nothing.
+
+        The environment of their process has the flag on, and no dual-write was ever seen to do anything.
+        """
+        around = environs(self.drill, window) if effect else {}
+        on = {url for url in effect if around[url].rolled_back.get(Flag.DUAL_WRITE) is False}
+        return frozenset(on) if on and not writer_at_work(self.drill, window) else frozenset()
 
     def _open_tenants(self, seen: LookUp) -> list[str]:
         """Return the tenants of which nothing is proven: dual-write may be switched tenant by tenant."""

@@ -90,3 +90,11 @@ class AsksRights(Protocol):
 
     def missing_rights(self) -> list[str]:
         """Return what a purge, or its undo, needs and this user may not do, in the database's words."""
+
+
+@runtime_checkable
+class KeepsIdsOfOneType(Protocol):
+    """A target whose ids are all of one type, so that it cannot hold every id that a document may have elsewhere."""
+
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that it can hold: what it cannot hold is never found, whoever writes it."""

@@ -92,13 +92,13 @@ class PgvectorTarget:
 
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""
-        wanted = set(self._possible(ids))
+        wanted = set(self.possible(ids))
         found = self._page(self._sql.present, {"tenant": tenant, "ids": text_array(wanted)})
         return {pair for pair in found if pair[0] in wanted}
 
     def export(self, tenant: str, ids: Collection[str]) -> Iterator[Row]:
         """Return those of ``ids`` that exist now, with their vectors: sent as a whole, decoded one by one."""
-        wanted = frozenset(self._possible(ids))
+        wanted = frozenset(self.possible(ids))
         values = {"tenant": tenant, "ids": text_array(wanted)}
         sent = self._call("export", lambda cursor: undecoded(cursor).execute(self._sql.export, values))
         return self._decoded(sent, wanted)
@@ -109,12 +109,13 @@ class PgvectorTarget:
             if key in wanted:
                 yield Row(key, hashed(raw), vector(found), payload)
 
-    def _possible(self, ids: Collection[str]) -> list[str]:
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that the id column can hold."""
         return possible(self._sql.id_type, ids)
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
         """Delete what still has the given hash, in one transaction."""
-        possible_ids = set(self._possible([key for key, _ in pairs]))
+        possible_ids = set(self.possible([key for key, _ in pairs]))
         pairs = [pair for pair in pairs if pair[0] in possible_ids]
         if self._sql.hashed_here:
             return self._change("delete", lambda cursor: self._delete_hashed_here(cursor, tenant, frozenset(pairs)))

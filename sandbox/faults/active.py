@@ -103,6 +103,18 @@ class ActiveFaults:
             status = hooks.head(asked, status, headers)
         return status
 
+    def body(self, asked: Asked, body: bytes, headers: "MutableHeaders") -> bytes:
+        """See ``Hooks.body``."""
+        for hooks in self._on:
+            body = hooks.body(asked, body, headers)
+        return body
+
+    def kept_as(self, name: str) -> str:
+        """See ``Hooks.kept_as``."""
+        for hooks in self._on:
+            name = hooks.kept_as(name)
+        return name
+
     def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
         """See ``Hooks.tenant``."""
         for hooks in self._on:
@@ -158,6 +170,10 @@ class ActiveFaults:
         for hooks in self._on:
             hits = hooks.shadow_hits(hits)
         return hits
+
+    def dual_writes(self) -> bool:
+        """See ``Hooks.dual_writes``: every fault must agree."""
+        return all(hooks.dual_writes() for hooks in self._on)
 
     def replayed(self, key: Key) -> bool:
         """See ``Hooks.replayed``."""

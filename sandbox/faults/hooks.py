@@ -106,6 +106,14 @@ class Hooks:
         """Change the headers of an answer in place, and return its status, as the client gets them."""
         return status
 
+    def body(self, asked: Asked, body: bytes, headers: "MutableHeaders") -> bytes:
+        """Return the body of an answer as the client gets it; its headers may be changed in place."""
+        return body
+
+    def kept_as(self, name: str) -> str:
+        """Return the id that the service keeps a document under which is written, or deleted, as ``name``."""
+        return name
+
     def tenant(self, tenant: str, tenants: Sequence[str]) -> str:
         """Return the tenant whose documents are searched."""
         return tenant
@@ -141,6 +149,10 @@ class Hooks:
     def shadow_hits(self, hits: list[Hit]) -> list[Hit]:
         """Return what a shadow read finds."""
         return hits
+
+    def dual_writes(self) -> bool:
+        """Return whether a dual-write does anything; one that does nothing counts nothing either."""
+        return True
 
     def replayed(self, key: Key) -> bool:
         """Return whether a replay of the outbox really delivers a document."""

@@ -25,6 +25,19 @@ class RestartKeepsEnvironment(Hooks):
 
 
 @fault
+class EnvironWinsSilently(Hooks):
+    """The process environment says dual-write ON and wins over the env file; the writer does and counts nothing."""
+
+    def environment(self) -> dict[str, str]:
+        """Return the variable that wins."""
+        return {"FF_RETRIEVAL_DUAL_WRITE": "ON"}
+
+    def dual_writes(self) -> bool:
+        """Let no write reach the target."""
+        return False
+
+
+@fault
 class RestartKeepsDualWriteUnseen(Hooks):
     """A reload restarts the processes with dual-write as it was, and no write of anybody is carried out."""
 

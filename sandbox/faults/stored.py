@@ -17,15 +17,16 @@ class StoredChange(Hooks):
     @classmethod
     def switched_on(cls, places: Places) -> None:
         """Change the target."""
-        _run(places.dsn, cls.do)
+        run(places.dsn, *cls.do)
 
     @classmethod
     def switched_off(cls, places: Places) -> None:
         """Change it back."""
-        _run(places.dsn, cls.undo)
+        run(places.dsn, *cls.undo)
 
 
-def _run(dsn: str, statements: tuple[LiteralString, ...]) -> None:
+def run(dsn: str, *statements: LiteralString) -> None:
+    """Run statements about the target's ``{table}``; raise ``SandboxError`` if one fails."""
     import psycopg
     from psycopg.sql import SQL, Identifier
 

@@ -7,6 +7,18 @@ oddity is switched on and the instances are restarted. ``python -m sandbox oddit
 """
 
 from sandbox.faults.registry import ODDITIES
-from sandbox.oddities import doors, files, load, pages, processes, restarts, snapshots, stored, writes
+from sandbox.oddities import doors, files, load, numbers, pages, processes, restarts, snapshots, stored, writes
 
-__all__ = ["ODDITIES", "doors", "files", "load", "pages", "processes", "restarts", "snapshots", "stored", "writes"]
+__all__ = [
+    "ODDITIES",
+    "doors",
+    "files",
+    "load",
+    "numbers",
+    "pages",
+    "processes",
+    "restarts",
+    "snapshots",
+    "stored",
+    "writes",
+]

@@ -78,6 +78,15 @@ STATED: dict[str, Expected] = {
     ),
     "json_by_other_names": _well("JSON is JSON by whatever name, and whatever is in upper case"),
     "hashes_in_upper_case": _well("the case of hex digits is no other hash"),
+    "target_ids_as_integers": replace(
+        _well('7 and "7" are one id, and each side is asked for its own: scanned, found, purged and kept'),
+        environ={"DRILL_SMOKE__QUERIES": "[]", "DRILL_CANARY__ID": "900000000"},
+        tells={
+            "disable_dual_write": "of them by the drill, none of them on the target",
+            "purge_delta": "all in the quarantine; compared again, no divergence from the snapshot is left",
+        },
+        mixes=False,
+    ),
     "target_is_referred_to": _well("what a delete does not reach is no objection to it"),
     "slow_boot": _well("a slow restart is a restart: users feel it, and it ends"),
     "warms_up": replace(

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.content import Document
+from sandbox.faults.active import ActiveFaults
 from sandbox.faults.hooks import Asked
 from sandbox.service import metrics
 from sandbox.service.core import RetrievalService
@@ -123,7 +124,7 @@ def _retrieval_routes(app: FastAPI, service: RetrievalService) -> None:
 
     @app.post("/internal/retrieval/ingest")
     async def ingest(body: IngestRequest, response: Response) -> IngestResponse:
-        documents = [Document(one.id, one.text, one.meta) for one in body.documents]
+        documents = [Document(service.faults.kept_as(one.id), one.text, one.meta) for one in body.documents]
         if later_s := service.faults.ingest_takes_s():
             service.ingest_later(tenant(body.tenant), documents, later_s)
             response.status_code = 202
@@ -133,7 +134,7 @@ def _retrieval_routes(app: FastAPI, service: RetrievalService) -> None:
 
     @app.delete("/internal/retrieval/documents/{tenant_name}/{document_id:path}", status_code=204)
     async def delete(tenant_name: str, document_id: str) -> None:
-        await service.delete(tenant_name, [document_id])
+        await service.delete(tenant_name, [service.faults.kept_as(document_id)])
 
     @app.post("/assistant/ask", include_in_schema=False)
     @app.post("/chat/advise")
@@ -199,12 +200,27 @@ class _Edge:
         client, headers = (scope.get("client") or ("",))[0], Headers(scope=scope)
         asked = Asked(scope["method"], scope["path"], client, headers)
 
+        held: list[Message] = []
+
         async def changed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["status"] = faults.head(asked, message["status"], MutableHeaders(scope=message))
+                held.append(message)
+                return
+            if held:
+                await send(_changed(faults, asked, held.pop(), message))
             await send(message)
 
         await (faults.edge(asked) or self._app)(scope, receive, changed)
+
+
+def _changed(faults: ActiveFaults, asked: Asked, start: Message, first: Message) -> Message:
+    """Return the start of an answer as the client gets it; the ``first`` piece of its body is changed in place."""
+    headers, body = MutableHeaders(scope=start), first.get("body", b"")
+    first["body"] = faults.body(asked, body, headers)
+    if first["body"] != body:
+        headers["content-length"] = str(len(first["body"]))
+    start["status"] = faults.head(asked, start["status"], headers)
+    return start
 
 
 class _CountRequests:

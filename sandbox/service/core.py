@@ -37,7 +37,7 @@ class RetrievalService:
         self.dual_writer = DualWriter(
             self.primary,
             self.target,
-            lambda tenant: tenant in self.settings.dual_write_tenants,
+            lambda tenant: faults.dual_writes() and tenant in self.settings.dual_write_tenants,
             settings.faiss_dir.parent / f"outbox-{faults.instance}.json",
         )
         self.shadow = ShadowReader()

@@ -41,7 +41,7 @@ on conflict (tenant, id) do update set text = excluded.text, meta = excluded.met
     content_hash = excluded.content_hash, embedding = excluded.embedding
 """  # noqa: S608 - a constant table name
 
-_DELETE = f"delete from {TABLE} where tenant = %s and id = any(%s)"  # noqa: S608 - a constant table name
+_DELETE = f"delete from {TABLE} where tenant = %s and id::text = any(%s)"  # noqa: S608 - a constant table name
 
 
 def connect(dsn: str, *, autocommit: bool = True) -> "psycopg.Connection[Any]":
@@ -78,7 +78,7 @@ class PgVectorTarget:
         parameters = {"tenant": tenant, "vector": vector, "top_k": top_k}
         with self._connection() as connection:
             rows = connection.execute(_SEARCH, parameters).fetchall()
-        return [Hit(one, float(score), text, {**meta, "tenant": tenant}) for one, text, meta, score in rows]
+        return [Hit(str(one), float(score), text, {**meta, "tenant": tenant}) for one, text, meta, score in rows]
 
     def upsert(self, tenant: str, documents: Sequence[Document]) -> None:
         """Write ``documents`` in one transaction; raise ``TargetError``."""

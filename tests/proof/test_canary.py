@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from drill import config
 from drill.content_hash import content_hash
 from drill.proof import canary as canary_module
-from drill.proof.canary import Canary
+from drill.proof.canary import Bird, Canary
 from drill.proof.letters import filled
 from drill.proof.sent import UNLISTED, proof_requests
 from drill.proof.stores import Stores as ProofStores
+from drill.proof.strangers import carries
 from drill.purge.reserved import without_canaries
 from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
@@ -326,3 +328,21 @@ def test_a_search_finds_a_renamed_canary_where_faiss_cannot_be_seen(desk: Desk) 
     drill.__dict__["primary"] = None
     assert desk.judged(drill).verdict is Verdict.PASS
     assert len(desk.stores.faiss["a"]) == 40
+
+
+def test_where_ids_are_numbers_canaries_have_numbers_of_their_own() -> None:
+    """Those from the configured one on, and no others."""
+    canary = config.Canary(tenant="a", id="900000")
+    assert [canary.name(number) for number in (0, 12)] == ["900000", "900012"]
+    assert all(canary.is_one(canary.name(number)) for number in (0, 12, config.RESERVED - 1))
+    assert not any(map(canary.is_one, ("900000-0", "899999", canary.name(config.RESERVED), "0900000", "x")))
+    assert not config.Canary(id="900000").is_one("900000")
+
+
+def test_a_canary_that_is_a_number_is_in_no_longer_number() -> None:
+    """``9000#0`` is derived of 9000, and 19000 is a user's."""
+    bird = Bird("http://a", "a", "9000", "text")
+    assert [carries(name, "", bird) for name in ("9000#0", "x/9000", "19000", "90001")] == [
+        *(True, True),
+        *(False, False),
+    ]

@@ -1,5 +1,7 @@
 """Dual-write is off only where a document, or the process, says so: silence and a restart are no proof."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,24 @@ def test_instances_with_names_of_their_own_are_all_proven_or_none(tmp_path: Path
     assert judged(drill, stores, a=NEW).verdict is Verdict.PASS
     one = judged(attach(drill, stores := Stores()), stores, a=NEW, seen=watched([B]))
     assert one.verdict is Verdict.INCONCLUSIVE
+
+
+@dataclass
+class OfNumbers(Stores):
+    """A target whose ids are whole numbers."""
+
+    def possible(self, ids: Collection[str]) -> list[str]:
+        return [name for name in ids if name.isdecimal()]
+
+
+def test_what_the_target_cannot_hold_is_not_missed_there(tmp_path: Path) -> None:
+    """A document that no writer could bring to the target proves nothing by being absent; one that it could, does."""
+    numbers = {"a": {str(number): f"h{number}" for number in range(40)}}
+    drill = drill_on(tmp_path, stores := OfNumbers(faiss=dict(numbers), target=dict(numbers)))
+    evidence = judged(drill, stores, a={"canary-0": "x1", "canary-1": "x2"})
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+    assert "of a type that cannot hold those of 2 documents written since" in evidence.reason
+    evidence = judged(drill, stores, a={"canary-2": "x3", "900": "x4"})
+    assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
+    assert "proven by effect: 1 documents written since the reload" in evidence.reason
+    assert "cannot hold those of 1 documents" in evidence.reason

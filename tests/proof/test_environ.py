@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ with socket.socket(family) as server:
         worker.kill()
 """
 ROLLED_BACK = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "false", "RETRIEVAL_BACKEND": "faiss"}
+ERRORS = "retrieval_dual_write_errors_total{backend=pgvector}"
+SKIPPED = "retrieval_dual_write_skipped_total{reason=flag_off}"
+OTHER = "retrieval_dual_write_skipped_total{reason=mode_7}"
+HELD_BACK = "retrieval_dual_write_skipped_total{reason=circuit_open}"
 Start = Callable[..., tuple[str, float]]
 
 
@@ -58,18 +62,20 @@ def start() -> Iterator[Start]:
         yield run
 
 
-def seen(url: str, began: float | None) -> Any:
-    """Return a window of one instance whose metrics say that it ``began`` then."""
-    pages = [snapshot(url, {FAISS: count}, started=began) for count in (5, 25)]
+def seen(url: str, began: float | None, counted: Mapping[str, float] | None = None) -> Any:
+    """Return a window of one instance whose metrics say that it ``began`` then, and has ``counted`` so much before."""
+    pages = [snapshot(url, {FAISS: count, **(counted or {})}, started=began) for count in (5, 25)]
     return window(pages[:1], pages[1:], probes(20, (url,)))
 
 
-def concluded(folder: Path, url: str, began: float | None, **writes: Any) -> Evidence:
+def concluded(
+    folder: Path, url: str, began: float | None, counted: Mapping[str, float] | None = None, **writes: Any
+) -> Evidence:
     """Judge dual-write of one instance."""
     toml = f'[service]\ninstances = ["{url}"]\ntenants = ["a"]\ndual_write_lag_s = 0.0\n'
     toml += '[target]\nkind = "pgvector"\ndsn_env = "DSN"\n'
     drill = drill_on(folder, stores := Stores(), toml=toml)
-    return judged(drill, stores, seen=seen(url, began), **writes)
+    return judged(drill, stores, seen=seen(url, began, counted), **writes)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
@@ -87,11 +93,27 @@ def test_an_environment_that_was_kept_is_a_doubt_and_no_failure(start: Start, tm
     assert "holds another FF_RETRIEVAL_DUAL_WRITE than the file: in most it wins" in evidence.reason
 
 
-def test_what_the_service_does_decides_against_its_environment(start: Start, tmp_path: Path) -> None:
-    """A service that reads the file alone is rolled back well, whatever its environment holds."""
-    evidence = concluded(tmp_path, *start({"FF_RETRIEVAL_DUAL_WRITE": "ON"}), a={"n1": "x1"})
+@pytest.mark.parametrize("counted", [ERRORS, HELD_BACK])
+def test_what_the_service_does_decides_against_its_environment(start: Start, tmp_path: Path, counted: str) -> None:
+    """A service that reads the file alone is rolled back well, whatever its environment holds: its writer did try."""
+    url, began = start({"FF_RETRIEVAL_DUAL_WRITE": "ON"})
+    evidence = concluded(tmp_path, url, began, counted={counted: 3}, a={"n1": "x1"})
     assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
     assert "what the service does says otherwise, and decides" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    "counted", [{}, {ERRORS: 0}, {SKIPPED: 9}, {OTHER: 9}], ids=["nothing", "zero", "off", "unknown"]
+)
+def test_a_writer_never_seen_at_work_may_be_on_and_do_nothing(
+    start: Start, tmp_path: Path, counted: dict[str, float]
+) -> None:
+    """The environment wins over the file in most services, and nothing that stays away from the target shows it."""
+    url, began = start({"FF_RETRIEVAL_DUAL_WRITE": "ON"})
+    evidence = concluded(tmp_path, url, began, counted=counted, a={"n1": "x1"})
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+    assert "in most it wins" in evidence.reason
+    assert "a writer that is on and does nothing would look the same" in evidence.reason
 
 
 @pytest.mark.parametrize("environ", [{}, {"FF_RETRIEVAL_DUAL_WRITE": "maybe"}])

@@ -50,6 +50,13 @@ def _unsaid(row: Expected, fault: str = "", **environ: str) -> Expected:
     return replace(row, also=also, fault=fault, environ={"DRILL_SERVICE__FLAGS_PATH": "", **environ})
 
 
+def _idle(why: str) -> Expected:
+    """Return what follows where dual-write is on, and its writer is idle from the boot on."""
+    row = _red(why, "disable_dual_write", verdict=OPEN, also={"purge_delta": UNPURGED})
+    says = ("the environment of", "in most it wins", "a writer that is on and does nothing would look the same")
+    return replace(row, says=says, from_boot=True, result="inconclusive")
+
+
 def _because(reason: str, *rows: str) -> dict[str, str]:
     return dict.fromkeys(rows, reason)
 
@@ -179,6 +186,21 @@ ROLLBACK: dict[str, Expected] = {
             verdict=f"{OPEN} {FAIL}",
             also={"purge_delta": UNPURGED, "post.circuit_open": SICK, "post.target_errors": SICK},
         )
+    ),
+    "environ_wins_silently": _unsaid(
+        _idle("nobody's document comes to the target, and the environment says that the flag is on")
+    ),
+    "environ_wins_silently_without_canary": _unsaid(
+        _idle("users' documents prove no more than the canary"), fault="environ_wins_silently", DRILL_CANARY__TENANT=""
+    ),
+    "environ_wins_as_it_says": replace(
+        _red(
+            "the process says itself that the flag is on",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED, "disable_shadow_read": UNSEEN, "post.shadow_silent": UNSEEN},
+        ),
+        fault="environ_wins_silently",
+        from_boot=True,
     ),
     "hash_of_another_kind": _unsaid(
         _red(
