@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drill.document_id import id_text
 from drill.http import Reply
@@ -56,10 +56,17 @@ class Answered:
         return {asked: answers for asked, answers in found.items() if answers}
 
 
+def results_of(reply: Reply) -> list[Any] | None:
+    """Return the results of a search's answer, ``None`` if it is none. Null in their place: there are none."""
+    data = reply.json()
+    if not isinstance(data, dict) or "results" not in data:
+        return None
+    results = [] if data["results"] is None else data["results"]
+    return results if isinstance(results, list) else None
+
+
 def ids_of(reply: Reply) -> tuple[str, ...]:
     """Return the ids of a search's answer, as far as there are any."""
-    data = reply.json()
-    results = data.get("results") if isinstance(data, dict) else None
-    items = results[:MAX_IDS] if isinstance(results, list) else []
+    items = (results_of(reply) or [])[:MAX_IDS]
     ids = (id_text(item.get("id")) for item in items if isinstance(item, dict))
     return tuple(one for one in ids if one and len(one) <= MAX_LENGTH)

@@ -1,7 +1,7 @@
 """HTTP with every wait and every size bounded: no answer, slow answer and endless answer all cost seconds.
 
-An answer is streamed, and given up at a deadline (``drill.transport``) or a size. It is asked for uncompressed: a few
-kilobytes of gzip can hold gigabytes, so a compressed answer is not unpacked.
+An answer is streamed, and given up at a deadline (``drill.transport``) or a size. It is asked for uncompressed; where a
+server compresses all the same, the size bounds what comes out (``drill.unpack``).
 """
 
 import json
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from drill.limits import UNAVAILABLE, Apart, Told, told
+from drill.redirects import slash_only
+from drill.unpack import NotUnpacked, unpacked
 
 if TYPE_CHECKING:
     import httpx
@@ -28,6 +30,7 @@ _MEDIA_TYPE = re.compile(r"(?=.{3,80}\Z)[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+"
 SLOW_S = 1.0
 """What gave no answer for longer than this would only keep the next request waiting as long."""
 USER_AGENT = "rollback-drill"
+ELSEWHERE = "a redirect that is not followed"
 BROKEN_OFF = "connection broken off"
 """How errors begin that tell of a connection which was there."""
 
@@ -71,8 +74,11 @@ class Reply:
         return bool(self.error) and self.status == 0 and self.waited_s > SLOW_S and self.apart is None
 
     def json(self) -> Any:
-        """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it."""
-        if not self.ok or "json" not in self.content_type.lower():
+        """Return the decoded JSON body, or ``None`` if the answer is not a 2xx one with JSON in it.
+
+        What it calls itself does not matter: JSON is sent as ``text/plain`` too, and a login page is no JSON.
+        """
+        if not self.ok:
             return None
         try:
             return json.loads(self.body)
@@ -97,7 +103,11 @@ class Reply:
 
 
 class HttpClient:
-    """A client for the service's own endpoints: no redirects, no proxies or netrc of the environment, TLS verified."""
+    """A client for the service's own endpoints: no proxies or netrc of the environment, TLS verified.
+
+    No redirect is followed but to the same path with or without a slash at its end (``drill.redirects``), which is
+    remembered.
+    """
 
     def __init__(
         self,
@@ -128,6 +138,7 @@ class HttpClient:
         self.timeout_s = timeout_s
         self._max_bytes = max_bytes
         self._unauthorized = unauthorized
+        self._slashed: dict[str, str] = {}
         self._limiter, self._heartbeat, self._probes = limiter, heartbeat, probes
         verify = ssl.create_default_context(cafile=ca_file or None)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
@@ -150,6 +161,14 @@ class HttpClient:
         self, method: str, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Ask within what the limiter lets through; never raise for what the other side does."""
+        url = self._slashed.get(url, url)
+        reply = self._tried(method, url, content, headers)
+        if there := slash_only(method, url, reply.status, reply.headers.get("location", "")):
+            self._slashed[url] = there
+            reply = self._tried(method, there, content, headers)
+        return reply
+
+    def _tried(self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None) -> Reply:
         reply = self._asked(method, url, content, headers)
         return self._asked(method, url, content, headers) if reply.apart and not self._probes else reply
 
@@ -191,6 +210,7 @@ class HttpClient:
         if self._limiter is not None:
             self._limiter.note(url, says)
         refused = refused_in_http(status, body)
+        elsewhere = ELSEWHERE if response.has_redirect_location else ""
         return Reply(
             status,
             kind,
@@ -198,7 +218,7 @@ class HttpClient:
             latency_s,
             error,
             waited_s=time.monotonic() - began,
-            hint=self._unauthorized if status in {401, 403} else refused or _asks_to_wait(says),
+            hint=self._unauthorized if status in {401, 403} else elsewhere or refused or _asks_to_wait(says),
             tls=bool(refused),
             date=response.headers.get("date", ""),
             headers=dict(response.headers),
@@ -213,15 +233,16 @@ class HttpClient:
 
 def _read(response: "httpx.Response", max_bytes: int) -> tuple[bytes, str]:
     """Read the body up to the size; the second item says why it was given up."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return b"", "a compressed answer, which was not asked for"
     parts: list[bytes] = []
     size = 0
-    for part in response.iter_raw():
-        size += len(part)
-        if size > max_bytes:
-            return b"", f"more than {max_bytes} bytes, given up"
-        parts.append(part)
+    try:
+        for part in unpacked(response.iter_raw(), response.headers.get("content-encoding", "")):
+            size += len(part)
+            if size > max_bytes:
+                return b"", f"more than {max_bytes} bytes, given up"
+            parts.append(part)
+    except NotUnpacked as problem:
+        return b"", str(problem)
     return b"".join(parts), ""
 
 

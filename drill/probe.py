@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from drill.answered import Answered
+from drill.answered import Answered, results_of
 from drill.fresh import EVERY, Fresh
 from drill.http import HttpClient, Reply
 from drill.limits import UNAVAILABLE, Apart
@@ -225,7 +225,4 @@ def wrong_answer(reply: Reply) -> str:
     """Say what is wrong with an answer to a search, or nothing: a login page with status 200 is no answer."""
     if not reply.ok or reply.apart:
         return reply.seen()
-    data = reply.json()
-    if not isinstance(data, dict) or not isinstance(data.get("results"), list):
-        return f"{reply.seen()} without a list of results"
-    return ""
+    return "" if results_of(reply) is not None else f"{reply.seen()} without a list of results"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from drill.answered import results_of
 from drill.checks.endpoints import named
 from drill.checks.faiss_answers import in_newer
 from drill.checks.findings import Findings
@@ -84,7 +85,7 @@ def _ids(
     drill: Drill, found: Findings, reply: Reply, instance: str, where: str, tenant: str, query: str, note: str
 ) -> tuple[str, ...]:
     """Return the ids of an answer; what is wrong with it is noted, with ``note`` behind."""
-    results = _listed(reply)
+    results = results_of(reply)
     if results is None:
         seen, kind = found.refused(drill, instance, named(drill, "search_path"), reply, WANTED)
         found.add(where, seen + note, kind)
@@ -102,13 +103,6 @@ def _documents(drill: Drill) -> Kind:
     return Kind.DOCUMENTS if pending else Kind.OWN_DOCUMENTS
 
 
-def _listed(reply: Reply) -> list[Any] | None:
-    """Return the results of a search, ``None`` if it has none to give."""
-    data = reply.json()
-    results = data.get("results") if isinstance(data, dict) else None
-    return results if isinstance(results, list) else None
-
-
 def _twice(drill: Drill, tenant: str) -> bool:
     """Whether FAISS itself holds documents of this tenant more than once: an answer may then, too."""
     known = drill.faiss_before.get(tenant)
@@ -123,7 +117,7 @@ def _wrong(results: list[Any], tenant: str, *, twice: bool = False) -> str:
     if not results:
         return "no results"
     for item in results:
-        if not isinstance(item, dict) or not id_text(item.get("id")) or not _finite(item.get("score")):
+        if not isinstance(item, dict) or not id_text(item.get("id")) or not _is_score(item.get("score")):
             return "a result without an id or a score (finite number)"
         metadata = item.get("metadata")
         if not isinstance(metadata, dict):
@@ -207,6 +201,16 @@ def _vectors(data: Any, dimensions: set[int]) -> str:
     if len(dimensions) > 1:
         return f"vectors of dimensions {sorted(dimensions)}, expected one, that of the FAISS index"
     return "the same vector for two different texts" if vectors[0] == vectors[1] else ""
+
+
+def _is_score(value: object) -> bool:
+    """Whether it is a finite number; some encoders write decimals as texts. NaN and null are no scores."""
+    if isinstance(value, str):
+        try:
+            return math.isfinite(float(value))
+        except ValueError:
+            return False
+    return _finite(value)
 
 
 def _finite(value: object) -> bool:

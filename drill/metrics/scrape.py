@@ -76,7 +76,7 @@ class ScrapeSource:
 def _moved(reply: Reply, instance: str) -> str:
     """Say where on the same host the page is, if the answer says so: Prometheus would follow, a drill does not."""
     there = urljoin(instance, reply.headers.get("location", ""))
-    return f" to {there.removeprefix(instance)}" if there.startswith(f"{instance}/") else ""
+    return f", to {there.removeprefix(instance)}" if there.startswith(f"{instance}/") else ""
 
 
 def _parse(reply: Reply, where: str) -> Exposition:

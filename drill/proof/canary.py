@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from drill.answered import results_of
 from drill.checks.silence import short
 from drill.config import Canary as Settings
 from drill.content_hash import content_hash
@@ -237,10 +238,9 @@ class Canary:
 
     def _answers(self, bird: Bird) -> str:
         """Return the id under which the instance finds the canary by its own words: where FAISS cannot be seen."""
-        said = self.drill.service.search(bird.url, bird.text, bird.tenant, self.drill.config.smoke.top_k).json()
-        results = said.get("results") if isinstance(said, dict) else None
+        said = self.drill.service.search(bird.url, bird.text, bird.tenant, self.drill.config.smoke.top_k)
         text = json.dumps(bird.text)[1:-1]
-        for one in results if isinstance(results, list) else ():
+        for one in results_of(said) or ():
             name = id_text(one.get("id")) if isinstance(one, dict) else ""
             if name and (name == bird.id or text in json.dumps(one)):
                 return name

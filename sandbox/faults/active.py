@@ -97,6 +97,12 @@ class ActiveFaults:
         answers = (hooks.edge(asked) for hooks in self._on)
         return next((answer for answer in answers if answer is not None), None)
 
+    def served_at(self, path: str) -> str:
+        """See ``Hooks.served_at``."""
+        for hooks in self._on:
+            path = hooks.served_at(path)
+        return path
+
     def head(self, asked: Asked, status: int, headers: "MutableHeaders") -> int:
         """See ``Hooks.head``."""
         for hooks in self._on:

@@ -43,6 +43,17 @@ class Redirect(Hooks):
 
 
 @fault
+class RedirectElsewhere(Hooks):
+    """Search answers 307 to the same path on another host."""
+
+    def edge(self, asked: Asked) -> "Response | None":
+        """Return the redirect."""
+        from starlette.responses import RedirectResponse
+
+        return RedirectResponse(f"http://localhost.invalid{SEARCH}/", 307) if asked.path == SEARCH else None
+
+
+@fault
 class EndpointMissing(Hooks):
     """One of the listed retrieval endpoints answers 500."""
 

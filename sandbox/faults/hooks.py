@@ -102,6 +102,10 @@ class Hooks:
         """Return a response that never reaches the service, or ``None``."""
         return None
 
+    def served_at(self, path: str) -> str:
+        """Return the path that is served where ``path`` is asked for."""
+        return path
+
     def head(self, asked: Asked, status: int, headers: "MutableHeaders") -> int:
         """Change the headers of an answer in place, and return its status, as the client gets them."""
         return status

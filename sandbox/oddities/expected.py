@@ -77,6 +77,10 @@ STATED: dict[str, Expected] = {
         mixes=False,
     ),
     "json_by_other_names": _well("JSON is JSON by whatever name, and whatever is in upper case"),
+    "json_as_text": _well("JSON is told by what it holds, an answer's end by its chunks, and connections are cheap"),
+    "answers_compressed": _well("gzip is unpacked though it was not asked for, within the same bounds"),
+    "slash_redirect": _well("a redirect to the same path with its slash is followed, and no other"),
+    "results_with_more": _well("what is not known is not looked at, and a number in quotes is a number"),
     "hashes_in_upper_case": _well("the case of hex digits is no other hash"),
     "target_ids_as_integers": replace(
         _well('7 and "7" are one id, and each side is asked for its own: scanned, found, purged and kept'),

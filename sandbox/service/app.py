@@ -200,6 +200,7 @@ class _Edge:
         client, headers = (scope.get("client") or ("",))[0], Headers(scope=scope)
         asked = Asked(scope["method"], scope["path"], client, headers)
 
+        scope["path"] = faults.served_at(asked.path)
         held: list[Message] = []
 
         async def changed(message: Message) -> None:

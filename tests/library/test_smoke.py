@@ -66,15 +66,23 @@ def test_documents_named_by_numbers_are_those_of_the_inventory(tmp_path: Path, s
     assert search(drill).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("score", ["0.5", "-1e-3", 1, 0])
+def test_scores_that_are_written_as_texts_are_scores(tmp_path: Path, server: ScriptedService, score: object) -> None:
+    """And fields that nobody asked for are passed over."""
+    server.script["POST", SEARCH] = lambda body: results(
+        {**hit(body["query"].rpartition(" ")[2], score), "shard": 3, "highlights": None}
+    )
+    assert search(drill_of(tmp_path, server)).verdict is Verdict.PASS
+
+
 WRONG = [
     pytest.param(html(), "expected JSON", id="a login page"),
     pytest.param(as_json([]), "expected JSON", id="a list"),
     pytest.param(as_json({}), "expected JSON", id="no results key"),
     pytest.param(as_json({"results": {}}), "expected JSON", id="results are a table"),
-    pytest.param(as_json({"results": None}), "expected JSON", id="results are null"),
+    pytest.param(as_json({"results": None}), "no results", id="results are null"),
     pytest.param(Answer(b"{", 200), "expected JSON", id="broken JSON"),
     pytest.param(Answer(b'{"results": [{"id": "d1"', 200), "expected JSON", id="JSON cut in half"),
-    pytest.param(Answer(b'{"results": []}', 200, "text/plain"), "expected JSON", id="JSON that calls itself text"),
     pytest.param(as_json({"results": [hit()]}, 500), "HTTP 500", id="an error status"),
     pytest.param(as_json({"results": [hit()]}, 302), "HTTP 302", id="a redirect"),
     pytest.param(results(), "no results", id="no results"),
@@ -84,7 +92,10 @@ WRONG = [
     pytest.param(results(hit(name=1)), "1 of 1 results are not in the FAISS", id="a number that no document has"),
     pytest.param(results(hit(name=1), hit(name="1")), "the same document twice", id="a number and a text alike"),
     pytest.param(results({"score": 1, "metadata": {}}), "a result without an id", id="no id"),
-    pytest.param(results(hit(score="0.5")), "a score", id="a score that is a text"),
+    pytest.param(results(hit(score="NaN")), "a score", id="a score that is NaN as a text"),
+    pytest.param(results(hit(score="high")), "a score", id="a score that is a word"),
+    pytest.param(results(hit(score=None)), "a score", id="a score that is null"),
+    pytest.param(results({"id": "d1", "metadata": {}}), "a score", id="no score"),
     pytest.param(results(hit(score=True)), "a score", id="a score that is true"),
     pytest.param(results(hit(score=float("nan"))), "a score", id="a score that is NaN"),
     pytest.param(results(hit(score=float("inf"))), "a score", id="a score that is infinite"),

@@ -25,7 +25,7 @@ HTTP = {
     "drop": "no connection in time",
     "drip": "no whole answer in time",
     "flood": "bytes, given up",
-    "bomb": "a compressed answer, which was not asked for",
+    "bomb": "bytes, given up",
     "redirect": "HTTP 302",
     "redirect_scheme": "HTTP 302",
     "self_signed": "certificate not accepted: self",

@@ -252,6 +252,7 @@ ROLLBACK: dict[str, Expected] = {
     # answers
     "login_page": _no_answers("a page in HTML with status 200 is no answer to a search"),
     "redirect": _no_answers("a redirect is no answer to a search, and is not followed"),
+    "redirect_elsewhere": _no_answers("a redirect to another host is not followed: the token would go there"),
     "results_renamed": _no_answers("JSON of another shape is no answer to a search"),
     "empty_results": _red(
         "nothing is found",
