@@ -162,7 +162,8 @@ class Canary:
             return []
         self._anywhere = {}
         told = _named("FAISS", _places([bird for bird in lost if bird.stored])) + _named("the target", strays)
-        return [*told, *self._removed(in_faiss, merged(self._reserved(in_faiss), strays))]
+        left = self._removed(in_faiss, merged(self._reserved(in_faiss), strays))
+        return [*told, *(left or ["it has been removed"])]
 
     def _removed(self, places: Places, certain: Places) -> list[str]:
         """Remove ``places`` from FAISS, and from the target ``certain`` and what of ``places`` has a canary's text."""

@@ -160,7 +160,7 @@ def _arrived(witness: "WriteWitness", again: Again) -> Iterator[str]:
             f"calls){witness.through(seen)}"
         )
     if again.others.of_canary:
-        yield f"the canary came to the target late, under another id ({again.others.words})"
+        yield f"the canary came to the target late, under another id ({some_of(again.others.of_canary)})"
     canaries = {
         tenant: {name for name in items if any(carries(name, items[name], bird) for bird in witness.canary.birds)}
         for tenant, items in again.purged.items()

@@ -20,7 +20,7 @@ from drill.proof.environ import environs
 from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, Place, look_up
 from drill.proof.stores import Stores
-from drill.proof.strangers import strangers
+from drill.proof.strangers import some_of, strangers
 from drill.proof.weigh import by_url, weigh
 from drill.proof.writes import written_to
 from drill.proof.written import Written
@@ -83,7 +83,8 @@ class WriteWitness:
             return replace(told, verdict=Verdict.FAIL, value=reached, threshold=0, reason=reason)
         others = strangers(self.drill, stores, fresh, self.canary.birds)
         if others.of_canary:
-            reason = f"the canary has come to the target under another id ({others.words}): dual-write is still on"
+            names = some_of(others.of_canary)
+            reason = f"the canary has come to the target under another id ({names}): dual-write is still on"
             return replace(told, verdict=Verdict.FAIL, value=len(others.of_canary), threshold=0, reason=reason)
         if seen.not_written and evidence.verdict is Verdict.PASS:
             told = replace(told, reason=f"{self._said(seen)}; {evidence.reason}")

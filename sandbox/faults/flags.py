@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import date
 from time import monotonic
 from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
 
 from sandbox.content import Document
 from sandbox.faults.hooks import Hooks
 from sandbox.faults.registry import fault
+from sandbox.faults.stored import StoredChange
 from sandbox.service.errors import RetrievalError
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ class DualWriteOneTenant(Hooks):
         return replace(settings, dual_write_tenants=settings.dual_write_tenants | {settings.tenants[-1]})
 
 
-@fault
-class DualWriteLate(Hooks):
-    """A queue writes to the target whatever the env file says, 12 s late; the process says OFF, and counts nothing."""
+class _Queue(Hooks):
+    """Writes to the target on its own, ``late_s`` after the primary; the process says OFF, and counts nothing."""
+
+    late_s = 0.0
 
     def __init__(self, instance: int) -> None:
         super().__init__(instance)
@@ -48,8 +51,12 @@ class DualWriteLate(Hooks):
 
     def ingested(self, tenant: str, documents: Sequence[Document]) -> Sequence[Document]:
         """Put them into the queue."""
-        self._queue.append((monotonic() + LATE_S, tenant, documents))
+        self._queue.append((monotonic() + self.late_s, tenant, [self.copied(document) for document in documents]))
         return documents
+
+    def copied(self, document: Document) -> Document:
+        """Return a document as the target gets it."""
+        return document
 
     async def tick(self, service: "RetrievalService") -> None:
         """Write what is due; what the target refuses waits for the next turn."""
@@ -60,6 +67,24 @@ class DualWriteLate(Hooks):
             except RetrievalError:
                 return
             del self._queue[0]
+
+
+@fault
+class DualWriteLate(_Queue):
+    """A queue writes to the target whatever the env file says, 12 s late; the process says OFF, and counts nothing."""
+
+    late_s = LATE_S
+
+
+@fault
+class DualWriteDerivedIds(_Queue, StoredChange):
+    """Writes go to the target whatever the env file says, under ids made of theirs; the process says OFF."""
+
+    undo = ("delete from {table} where id like 'copy-%'",)
+
+    def copied(self, document: Document) -> Document:
+        """Give it an id that only its text betrays."""
+        return replace(document, id=f"copy-{uuid5(NAMESPACE_URL, document.id)}")
 
 
 @fault

@@ -30,6 +30,11 @@ STATED: dict[str, Expected] = {
     "env_file_of_systemd": _well("lines that python-dotenv skips are left alone, and hold up no rollback"),
     "own_names": _well("what merely serves as a default stops nothing, and nobody reads other values"),
     "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
+    "ingest_takes_long": replace(
+        _well("each process says that it is off; the canary is found and removed when it comes"),
+        tells={"disable_dual_write": "took the canary, and FAISS has it not"},
+        mixes=False,
+    ),
     "ids_given_by_service": replace(
         _well("the canary is known by its text, whatever id it has"),
         environ={"DRILL_SERVICE__FLAGS_PATH": ""},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 QUEUED_S = 2.0
+BATCH_S = 22.0
 DOCUMENTS = "/internal/retrieval/documents/"
 INGEST = "/internal/retrieval/ingest"
 
@@ -24,6 +25,15 @@ class AsyncIngest(Hooks):
     def ingest_takes_s(self) -> float:
         """Let every write wait."""
         return QUEUED_S
+
+
+@oddity
+class IngestTakesLong(Hooks):
+    """A write is answered with 202 and done 22 s later."""
+
+    def ingest_takes_s(self) -> float:
+        """Let every write wait."""
+        return BATCH_S
 
 
 @oddity

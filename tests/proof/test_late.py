@@ -232,7 +232,7 @@ def test_a_canary_that_comes_late_fails_the_row_and_is_removed(desk: Desk, name:
     evidence = second_look(drill)
     assert evidence.verdict is Verdict.FAIL
     assert f"the canary came to the target late: a/{name}" in evidence.reason
-    assert "left" not in evidence.reason
+    assert evidence.reason.endswith("; it has been removed")
     assert len(desk.stores.target["a"]) == 40
 
 

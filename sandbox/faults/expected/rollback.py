@@ -169,6 +169,14 @@ ROLLBACK: dict[str, Expected] = {
         ),
         says=("at the end of the drill", "dual-write is still on"),
     ).on(1),
+    "dual_write_derived_ids": replace(
+        _red(
+            "a copy of the canary is known by its text, whatever id it has",
+            "disable_dual_write",
+            also={"purge_delta": UNPURGED},
+        ),
+        says=("the canary", "dual-write is still on"),
+    ).on(1),
     "process_environment_shadows": _unsaid(
         _red(
             "what counts is what the service does, not what the file says",
