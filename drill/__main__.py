@@ -12,6 +12,7 @@ from drill.journal.log import JOURNAL_FILE, journal_path
 from drill.printable import printable, show
 from drill.purge.command import add_purge
 from drill.verdict import EXIT_USAGE
+from drill.words import count
 
 DEFAULT_JOURNAL = Path("artifacts", JOURNAL_FILE)
 
@@ -83,7 +84,7 @@ def _history(arguments: argparse.Namespace) -> int:
     config = load_config(find_config(arguments.drill_config, here, Path.cwd()), here, {}, os.environ)
     page, history = build(journal_path(arguments.artifacts_dir), arguments.reports_dir, config.history.max_age_days)
     found = warnings(history, config.history.max_age_days)
-    show(f"{page}: {history.total} drills of {len(history.envs)} env files")
+    show(f"{page}: {count(history.total, 'drill')} of {count(len(history.envs), 'env file')}")
     for line in found:
         show(line)
     return 1 if found else 0

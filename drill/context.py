@@ -20,6 +20,7 @@ from drill.plans import Plan, hold
 from drill.primary import Held, Look, Primary, open_primary
 from drill.record import DrillRecord
 from drill.trace import Trace
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.before import LookBefore
@@ -412,7 +413,7 @@ class Drill:
         def check(results: Sequence["ProbeResult"]) -> bool:
             elapsed = time.monotonic() - since
             answered = Counter(result.instance for result in results if result.ok)
-            self.tick(f"{what}: {elapsed:.0f} s, {answered.total()} probes answered")
+            self.tick(f"{what}: {elapsed:.0f} s, {count(answered.total(), 'probe')} answered")
             return enough(answered, elapsed)
 
         self._wait_and_read(check, since, timeout_s)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from drill.limits import UNAVAILABLE, Apart, Told, told
 from drill.redirects import slash_only
 from drill.unpack import NotUnpacked, unpacked
+from drill.words import count
 
 if TYPE_CHECKING:
     import httpx
@@ -95,7 +96,7 @@ class Reply:
         kind = self.content_type.partition(";")[0].strip()
         if not _MEDIA_TYPE.fullmatch(kind):  # not quoted: it may be anything, a secret cut in two among it
             kind = "a content type that is none" if kind else "no content type"
-        return f"HTTP {self.status} ({kind}, {len(self.body)} bytes)" + (f": {self.hint}" if self.hint else "")
+        return f"HTTP {self.status} ({kind}, {count(len(self.body), 'byte')})" + (f": {self.hint}" if self.hint else "")
 
     def brief(self) -> str:
         """Say it so that many answers of one kind are the same: the status alone, or why there was none."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from drill.config import Config
 from drill.metrics.workers import GLANCE, MOST, PAGES
 from drill.proof.sent import proof_requests
+from drill.words import count
 
 PROBE_SHARE = 0.8
 """Share of ``max_rate`` that probes take at most; the rest is for health, metrics pages and checks."""
@@ -52,7 +53,8 @@ class Budget:
         """Say it to the operator."""
         where = "the service" if instances == 1 else f"each of {instances} instances"
         searches = f"{self.probes} of them searches of the continuous probe" if self.probes else "no continuous probe"
-        return f"this drill sends at most {self.total} requests to {where} ({searches}), {self.per_s:g} a second in all"
+        most = count(self.total, "request")
+        return f"this drill sends at most {most} to {where} ({searches}), {self.per_s:g} a second in all"
 
 
 def budget_of(config: Config, *, apply: bool, judged: bool, purge: bool, reopen: bool) -> Budget:

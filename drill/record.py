@@ -1,10 +1,11 @@
 """The record of one drill: what was done and what was found. Journal and report are views of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from operator import eq, ge, gt, le, lt
+from typing import TYPE_CHECKING, Any
 
 from drill.printable import printable
 from drill.verdict import EXIT_CODES, Outcome, Result, Verdict, worst
@@ -48,6 +49,7 @@ RUNBOOK_ORDER = (
 """Every id that one test carries, in the order of the runbook: the order of the report's rows."""
 
 Scalar = str | int | float | bool | None
+_WITHIN: Mapping[str, Callable[[Any, Any], bool]] = {"==": eq, "<=": le, ">=": ge, "<": lt, ">": gt}
 MAX_NAME, MAX_FACT, MAX_DETAIL = 200, 1000, 200
 """Characters of a fact's name and of a fact, and how many facts: a service must not write the report at will."""
 
@@ -98,10 +100,16 @@ class Evidence:
         """Return the one line for terminal and failure message: verdict first, then the numbers."""
         return ", ".join(filter(None, (str(self.verdict), self.numbers()))) + f": {self.reason}"
 
+    @property
+    def _holds(self) -> bool:
+        """Whether the value is within its limit: beside a fail, which has another reason, that would mislead."""
+        numbers = [one for one in (self.value, self.threshold) if isinstance(one, int | float)]
+        return len(numbers) == 2 and self.op in _WITHIN and _WITHIN[self.op](*numbers)
+
     def numbers(self) -> str:
         """Return value, operator, threshold, window and samples, as far as there are any."""
         parts = []
-        if self.value is not None and self.op:
+        if self.value is not None and self.op and not (self.verdict is Verdict.FAIL and self._holds):
             parts.append(f"{_short(self.value)} {self.op} {_short(self.threshold)}{self.unit}")
         if self.window_s is not None:
             parts.append(f"window {self.window_s:.1f} s")

@@ -20,6 +20,7 @@ from drill.metrics.matchers import parse_matchers, quoted
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.metrics.alertmanager import Alertmanager
@@ -251,7 +252,7 @@ def _judge_rules(scope: str, rules: Sequence["AlertRule"], span: Span) -> Part:
         interval = max(rule.interval_s for rule in unseen)
         names = _count([rule.name for rule in unseen])
         return Verdict.INCONCLUSIVE, f"rules not evaluated since the service settled: {names}: {_longer(interval)}"
-    return Verdict.PASS, f"{len(meant)} rules healthy"
+    return Verdict.PASS, f"{count(len(meant), 'rule')} healthy"
 
 
 def _fresh(evaluated: float, interval_s: float, span: Span) -> bool:

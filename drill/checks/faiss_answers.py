@@ -12,6 +12,7 @@ from drill.errors import DrillError
 from drill.observation import Window
 from drill.primary import Look, Primary
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.probe import Ask
@@ -70,7 +71,7 @@ def judge_answers(drill: Drill, primary: Primary, tenant: str, answers: Answers,
     unknown = set(answers.ids) - now.found
     if unknown:
         unknown -= in_newer(primary, tenant, unknown, now.version)
-    parts = [(Verdict.PASS, f"{len(answers.ids)} documents that probes were answered")] if answers.ids else []
+    parts = [(Verdict.PASS, f"{count(len(answers.ids), 'document')} that probes were answered")] if answers.ids else []
     for instance, given in answers.by_instance.items():
         own = (
             _stay(given, answers.half),

@@ -17,6 +17,7 @@ from drill.observation import Window
 from drill.primary import Held, Look, Primary
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 SAMPLE, SAMPLES = 1_000, 100_000
 """Known documents that are asked for again, of a tenant and of all together at most."""
@@ -170,7 +171,8 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
     if texts is Verdict.FAIL:
         return texts, told
     fallen = max(old.distinct - new.distinct, 0)
-    seen = f"{fallen} documents fewer than at the beginning, {gone} of {len(before.sample)} known ones are gone"
+    left = f"{gone} of {len(before.sample)} known ones {'is' if gone == 1 else 'are'} gone"
+    seen = f"{count(fallen, 'document')} fewer than at the beginning, {left}"
     doubts = _doubts(before, now)
     if (fallen or gone) and not settings.expect_deletes:
         doubts = [f"{seen}; if users delete documents, say so: [primary] expect_deletes = true", *doubts]
@@ -178,7 +180,7 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
         doubts.append(told)
     if doubts:
         return Verdict.INCONCLUSIVE, "; ".join(doubts)
-    passed = f"{seen}, as users delete" if fallen or gone else f"{new.distinct} documents"
+    passed = f"{seen}, as users delete" if fallen or gone else count(new.distinct, "document")
     return Verdict.PASS, "; ".join(filter(None, (passed, told)))
 
 
@@ -243,5 +245,5 @@ def _together(found: Sequence[Kept], settings: Settings) -> Evidence:
 
 def _spelled_out(texts: Iterable[str]) -> str:
     listed = list(texts)
-    more = f"; and {len(listed) - SHOWN} tenants more" if len(listed) > SHOWN else ""
+    more = f"; and {count(len(listed) - SHOWN, 'more tenant')}" if len(listed) > SHOWN else ""
     return "; ".join(listed[:SHOWN]) + more

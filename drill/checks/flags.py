@@ -12,6 +12,7 @@ from drill.observation import Window
 from drill.proof.flags import Flag
 from drill.record import Evidence
 from drill.verdict import Verdict
+from drill.words import count
 
 DUAL_WRITE = ("retrieval_dual_write_errors_total", "retrieval_dual_write_skipped_total")
 SHADOW = (
@@ -105,5 +106,7 @@ def judge_backend(drill: Drill, window: Window) -> Evidence:
     detail = {**evidence.detail, **{f"faiss requests {short(name)}": count for name, count in served.items()}}
     if evidence.verdict is Verdict.PASS:
         total = sum(served.values())
-        return replace(evidence, reason=f"{total:g} requests served by FAISS, none by anything else", detail=detail)
+        return replace(
+            evidence, reason=f"{count(total, 'request')} served by FAISS, none by anything else", detail=detail
+        )
     return replace(evidence, detail=detail)

@@ -22,6 +22,7 @@ from drill.proof.judge import prove_backend, prove_shadow
 from drill.record import Evidence, Scalar
 from drill.stats import quantile, quantile_bounds, ratio_bounds
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.probe import ProbeResult
@@ -79,8 +80,12 @@ def endpoints(drill: Drill, _window: Window) -> Evidence:
     seen = Evidence(Verdict.NOT_RUN, "", value, "==", len(detail), unit=" endpoints", detail=detail)
     if problems:
         return seen.judged(Verdict.FAIL, "; ".join(problems))
-    unasked = said(apart) or (f"{late} endpoints were not asked within {LONGEST_S:.0f} s" if late else "")
-    return seen.judged(Verdict.INCONCLUSIVE if unasked else Verdict.PASS, unasked or f"{value} answer")
+    unasked = said(apart) or (
+        f"{count(late, 'endpoint', 'was', 'were')} not asked within {LONGEST_S:.0f} s" if late else ""
+    )
+    return seen.judged(
+        Verdict.INCONCLUSIVE if unasked else Verdict.PASS, unasked or count(value, "endpoint", "answers", "answer")
+    )
 
 
 def _listed(drill: Drill, instance: str) -> Mapping[str, set[str]]:
@@ -288,9 +293,9 @@ def shadow_silent(drill: Drill, window: Window) -> Evidence:
     name, served = min(_served(window).items(), key=lambda item: item[1])
     missed = f"a sampling of {RARE:.0%} would be missed in {(1 - RARE) ** served:.1%}"
     if served < least:
-        reason = f"{short(name)} served {served:g} requests since its reload, {least} needed: {missed}"
+        reason = f"{short(name)} served {count(served, 'request')} since its reload, {least} needed: {missed}"
         return evidence.judged(Verdict.INCONCLUSIVE, reason)
-    return evidence.judged(Verdict.PASS, f"{evidence.reason}, {served:g} requests or more on each: {missed}")
+    return evidence.judged(Verdict.PASS, f"{evidence.reason}, {count(served, 'request')} or more on each: {missed}")
 
 
 def _served(window: Window) -> Mapping[str, float]:

@@ -21,6 +21,7 @@ from drill.record import Evidence, Scalar
 from drill.service import Health
 from drill.unfinished import find_unfinished
 from drill.verdict import Verdict
+from drill.words import count
 
 NEEDED = (
     "retrieval_requests_total",
@@ -131,7 +132,9 @@ def _faiss(drill: Drill) -> Evidence:
     facts = [look.facts for look in drill.faiss_before.values()]
     if not any(fact.dimension for fact in facts):
         listed = sum(fact.documents for fact in facts)
-        reason = f"{listed} documents in the manifest; whether a FAISS index holds them cannot be seen from here"
+        reason = (
+            f"{count(listed, 'document')} in the manifest; whether a FAISS index holds them cannot be seen from here"
+        )
         return Evidence(Verdict.INCONCLUSIVE, reason, value=listed, op=">=", threshold=1, unit=" documents")
     detail: dict[str, Scalar] = {}
     for fact in facts:
@@ -142,7 +145,8 @@ def _faiss(drill: Drill) -> Evidence:
     total = sum(fact.vectors for fact in facts)
     if len(dimensions) > 1:
         return Evidence(Verdict.FAIL, f"indexes of different dimensions {sorted(dimensions)}", detail=detail)
-    reason = f"{len(facts)} tenants, {total} vectors = documents, dimension {dimensions.pop()}{_oddities(facts)}"
+    held = f"{count(len(facts), 'tenant')}, {count(total, 'vector')} = documents"
+    reason = f"{held}, dimension {dimensions.pop()}{_oddities(facts)}"
     if unchecked := [f"{fact.tenant}: {fact.unchecked}" for fact in facts if fact.unchecked]:
         return Evidence(Verdict.INCONCLUSIVE, f"{reason}; not looked at: {'; '.join(unchecked)}", detail=detail)
     return Evidence(Verdict.PASS, reason, value=total, op=">=", threshold=1, unit=" documents", detail=detail)
@@ -151,8 +155,9 @@ def _faiss(drill: Drill) -> Evidence:
 def _oddities(facts: Sequence[IndexFacts]) -> str:
     """Say what is odd about the indexes, and no reason to hold a rollback up."""
     found = [
-        f"warning: {fact.duplicate_ids} documents of {fact.tenant} have the id of another one: FAISS can be fallen "
-        "back to, the purge waits until every id is there once"
+        f"warning: {count(fact.duplicate_ids, 'document')} of {fact.tenant} "
+        f"{'has' if fact.duplicate_ids == 1 else 'have'} the id of another one: FAISS can be fallen back to, the purge "
+        "waits until every id is there once"
         for fact in facts
         if fact.duplicate_ids
     ]
@@ -161,6 +166,15 @@ def _oddities(facts: Sequence[IndexFacts]) -> str:
 
 def service(drill: Drill) -> Evidence:
     """Check that every instance is healthy and answers at the configured endpoints."""
+    evidence = _service(drill)
+    unset = _no_token(drill, "[service] auth_token_env", drill.config.service.auth_token_env)
+    if not unset:
+        return evidence
+    told = evidence.reason if unset in evidence.reason else f"{evidence.reason}; {unset}"
+    return replace(evidence, reason=told, detail={**evidence.detail, "token": unset})
+
+
+def _service(drill: Drill) -> Evidence:
     settings = drill.config.service
     _let_a_restart_end(drill)
     found = drill.service.health()
@@ -170,9 +184,8 @@ def service(drill: Drill) -> Evidence:
     looked = endpoints.look(drill, [name for name in drill.service.instances if name not in heard.sick])
     problems += dict.fromkeys(looked.problems.values())
     value = len(drill.service.instances) - len(heard.sick | looked.problems.keys())
-    if unset := _no_token(drill, "[service] auth_token_env", settings.auth_token_env):
-        detail["token"] = unset
-        problems += [unset] * (not drill.apply)
+    unset = _no_token(drill, "[service] auth_token_env", settings.auth_token_env)
+    problems += [unset] * bool(unset and not drill.apply)
     if problems:
         reason = "; ".join([*problems, *mendable])
         return Evidence(Verdict.FAIL, reason, value, "==", len(drill.service.instances), detail=detail)
@@ -182,10 +195,12 @@ def service(drill: Drill) -> Evidence:
     if unasked := said([*heard.apart, *looked.apart]):
         return Evidence(Verdict.INCONCLUSIVE, unasked, detail=detail)
     gave = f"no answer yet at {', '.join(looked.silent)}" if looked.silent else "endpoints present"
-    reason = f"{value} instances healthy, {gave}"
+    reason = f"{count(value, 'instance')} healthy, {gave}"
     if as_before := [health for health in found if not health.ok]:
         sick_before = "; ".join(f"{short(one.instance)}{settings.health_path}: {one.reply.seen()}" for one in as_before)
-        reason = f"{value} instances up, {gave}; {sick_before}, as before the rollback, and searches are answered"
+        reason = (
+            f"{count(value, 'instance')} up, {gave}; {sick_before}, as before the rollback, and searches are answered"
+        )
     return Evidence(Verdict.PASS, reason, value, "==", value, unit=" instances", detail=detail)
 
 
@@ -256,7 +271,7 @@ def _metrics(drill: Drill) -> Evidence:
     if last.doubts:
         return Evidence(Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(last.doubts.values())), detail=detail)
     how = "from Prometheus" if drill.source.waits else "read directly"
-    reason = f"{len(NEEDED)} families on {len(last.snapshots)} instances, {how}"
+    reason = f"{len(NEEDED)} families on {count(len(last.snapshots), 'instance')}, {how}"
     return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
 
 

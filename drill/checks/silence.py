@@ -6,6 +6,7 @@ from drill.metrics.snapshot import START_TIME, Delta
 from drill.observation import Window
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict
+from drill.words import count
 
 Growth = Callable[[Delta], Mapping[str, float]]
 """Reads from one instance's delta: what moved that must not (description -> growth)."""
@@ -50,7 +51,7 @@ def judge_silence(
     verdict, doubt = doubts(window, families)
     if doubt:
         return measured.judged(verdict, f"{what}: {doubt}")
-    where = f"{len(deltas)} instances"
+    where = count(len(deltas), "instance")
     if known := window.last.behind_one_address:
         where = f"the one process that was met ({known})"
     return measured.judged(Verdict.PASS, f"{what} silent on {where}")
@@ -81,7 +82,7 @@ def doubts(window: Window, families: Iterable[str]) -> tuple[Verdict, str]:
             return Verdict.INCONCLUSIVE, f"{short(name)} answered no probe in the window"
         counted = delta.growth("retrieval_requests_total")
         if counted < window.probes[name]:
-            seen = f"counts {counted:g} requests for {window.probes[name]} probes answered"
+            seen = f"counts {count(counted, 'request')} for {count(window.probes[name], 'probe')} answered"
             return Verdict.INCONCLUSIVE, f"{short(name)} {seen}: its metrics are frozen, cached or per worker"
     return Verdict.PASS, ""
 

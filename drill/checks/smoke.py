@@ -19,10 +19,11 @@ from drill.load import MIXED_ASKS
 from drill.primary import Primary
 from drill.record import Evidence
 from drill.verdict import Verdict
+from drill.words import count
 
 WANTED = "JSON with a list of results"
 TEXTS = ("rollback drill", "a second and longer text that must not embed like the first one")
-VECTORS = f"{len(TEXTS)} vectors"
+VECTORS = count(len(TEXTS), "vector")
 NEW = "query that nobody has asked before"
 """What no cache can answer; where it is not answered with documents, the index behind the cache is not well."""
 CACHED = ", while known queries are answered, as by a cache"
@@ -56,7 +57,9 @@ def search_at(drill: Drill, instances: Sequence[str], times: int = 1) -> Evidenc
         for tenant, given_at in seen.items():
             _look_up(drill, drill.primary, tenant, given_at, found)
     found.too_many_failed(drill.config.slo.error_rate)
-    evidence = found.evidence(f"{found.asked} queries answered with documents that FAISS has")
+    evidence = found.evidence(
+        f"{found.asked} {'query' if found.asked == 1 else 'queries'} answered with documents that FAISS has"
+    )
     if evidence.verdict is Verdict.PASS and drill.primary is None:
         return evidence.judged(Verdict.INCONCLUSIVE, "answers could not be looked up in FAISS: set [primary] path")
     return evidence

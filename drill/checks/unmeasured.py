@@ -10,6 +10,7 @@ from drill.limits import UNAVAILABLE, Apart
 from drill.load import SPARE
 from drill.observation import Window
 from drill.verdict import Verdict
+from drill.words import count
 
 MOST_LOST = 0.1
 """Share of a window that the drill may have stood still in; where it was more, users were not watched for too long."""
@@ -28,17 +29,19 @@ def why_few(drill: Drill, window: Window) -> Iterable[str]:
     since, until = window.first.ended, window.last.began
     limited, (down, wait_s) = drill.limiter.limited(since, until), drill.limiter.unavailable(since, until)
     if limited:
-        yield f"the service limits the drill (HTTP 429, {limited} times): {allow_more(drill)}"
+        yield f"the service limits the drill (HTTP 429, {count(limited, 'time')}): {allow_more(drill)}"
     if down:
-        yield f"the service was unavailable, to users too (HTTP 503, {down} times; it asked to wait {wait_s:.0f} s)"
+        times = count(down, "time")
+        yield f"the service was unavailable, to users too (HTTP 503, {times}; it asked to wait {wait_s:.0f} s)"
     held = drill.prober.held_back(since, until)
     if held and not limited and not down:
-        yield f"{held} probes were not sent: what remains of the service's limit is left to users: {allow_more(drill)}"
+        unsent = count(held, "probe", "was", "were")
+        yield f"{unsent} not sent: what remains of the service's limit is left to users: {allow_more(drill)}"
     if lost_s := drill.heartbeat.lost_s(since, until):
         yield f"the drill itself stood still for {lost_s:.0f} s"
     missed = [one.error for one in drill.prober.results(since, until) if one.apart is Apart.UNMEASURED]
     if missed and not lost_s:
-        yield f"{len(missed)} probes were not measured ({missed[0]})"
+        yield f"{count(len(missed), 'probe', 'was', 'were')} not measured ({missed[0]})"
 
 
 def allow_more(drill: Drill) -> str:
@@ -70,4 +73,4 @@ def said(replies: Iterable[Reply]) -> str:
         return ""
     limited = any(reply.apart is Apart.LIMITED and reply.status != UNAVAILABLE for reply in apart)
     hint = f": {ALLOW_MORE}" if limited else ""
-    return f"{len(apart)} requests were not answered ({apart[0].seen()}){hint}"
+    return f"{count(len(apart), 'request', 'was', 'were')} not answered ({apart[0].seen()}){hint}"

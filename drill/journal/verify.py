@@ -14,6 +14,7 @@ from drill.foreign import ForeignError, decode
 from drill.journal.entry import GENESIS
 from drill.journal.schema import schema_errors
 from drill.plain_file import open_plain
+from drill.words import count
 
 _LIMIT = 1 << 20
 """Longest piece of a line held in memory; no entry comes near it, a NUL-filled tail may be gigabytes."""
@@ -49,7 +50,11 @@ class VerifyResult:
 
     def summary(self) -> str:
         """Return one line for the terminal."""
-        chain = "chain holds" if not self.broken_total else f"chain broken at {self.broken_total} lines {self.broken}"
+        chain = (
+            "chain holds"
+            if not self.broken_total
+            else f"chain broken at {count(self.broken_total, 'line')} {self.broken}"
+        )
         torn = f", {self.torn} torn" if self.torn else ""
         invalid = f", {len(self.invalid)} schema violations" if self.invalid else ""
         return f"{self.entries} entries{torn}{invalid}: {chain}; head {self.head}"

@@ -15,6 +15,7 @@ from drill.errors import CannotMeasure
 from drill.metrics.scrape import ScrapeSource
 from drill.metrics.snapshot import Snapshot
 from drill.observation import Between, Reading
+from drill.words import count
 
 LEAST = 16
 """Readings that make one."""
@@ -89,7 +90,7 @@ def _processes(found: Sequence[Snapshot]) -> Met:
 def _reading(address: str, began: float, found: Sequence[Snapshot], met: Met, *, several: bool) -> Reading:
     names = {start: _name(address, start) if several else address for start in met}
     chance = f"a replica with a tenth of the traffic is missed with probability {missed(len(found)):.2g}"
-    said = f"{len(met)} met in {len(found)} readings of one address; {chance}"
+    said = f"{len(met)} met in {count(len(found), 'reading')} of one address; {chance}"
     doubts = {names[start]: _FELL.format(names[start]) for start, seen in met.items() if _fell(seen)}
     if several:
         many = f"{address} shows several start times: more than one process answers there, {said}"

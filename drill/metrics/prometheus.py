@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from drill.errors import CannotMeasure
 from drill.http import HttpClient, Reply
+from drill.words import count
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
@@ -198,8 +199,9 @@ def _check(reply: Reply) -> None:
         kind = next((name for name in _ERRORS if name == answer.get("errorType")), "no known kind")
         raise CannotMeasure(f"Prometheus: seen HTTP {reply.status} with an error ({kind}), expected a result")
     if warnings := answer.get("warnings"):
-        count = len(warnings) if isinstance(warnings, list) else 1
-        raise CannotMeasure(f"Prometheus: the answer is partial ({count} warnings), expected a whole one; try again")
+        number = len(warnings) if isinstance(warnings, list) else 1
+        said = count(number, "warning")
+        raise CannotMeasure(f"Prometheus: the answer is partial ({said}), expected a whole one; try again")
 
 
 def _json(reply: Reply) -> Mapping[str, object]:

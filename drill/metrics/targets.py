@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from drill.addresses import endpoint
 from drill.metrics.matchers import quoted
 from drill.metrics.prometheus import Sample
+from drill.words import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,11 @@ def _nowhere(instances: Sequence[str], jobs: Mapping[str, object], selector: str
         return f"Prometheus has no target {meant}: check [metrics] selector and prometheus_url"
     if not selector:
         return (
-            f"none of Prometheus' {len(jobs)} targets is called {', '.join(map(address, instances))}: "
+            f"none of the {count(len(jobs), 'target')} of Prometheus is called {', '.join(map(address, instances))}: "
             "set [metrics] selector to the labels of this service's targets"
         )
     return (
-        f"Prometheus has {len(jobs)} targets with {selector}, none of them called "
-        f"{', '.join(map(address, instances))}, and [service] names {len(instances)} instances: "
+        f"Prometheus has {count(len(jobs), 'target')} with {selector}, none of them called "
+        f"{', '.join(map(address, instances))}, and [service] names {count(len(instances), 'instance')}: "
         "name every instance by the address that Prometheus scrapes"
     )

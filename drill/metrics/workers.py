@@ -13,6 +13,7 @@ from drill.errors import CannotMeasure
 from drill.http import Reply
 from drill.metrics.snapshot import Snapshot
 from drill.observation import Between, MetricsSource, Reading, SnapshotSource
+from drill.words import count
 
 AT_ONCE = 8
 """Requests that are under way together."""
@@ -51,7 +52,8 @@ class Met:
 
     def __str__(self) -> str:
         names = ", ".join(sorted(self.ids)[:SHOWN])
-        return f"{len(self.ids)} met in {self.asked} requests, another one is missed with {self.chance:.2g} ({names})"
+        asked = count(self.asked, "request")
+        return f"{len(self.ids)} met in {asked}, another one is missed with {self.chance:.2g} ({names})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from drill.document_id import id_text
+from drill.words import count
 
 ROWS = 10_000
 
@@ -62,7 +63,9 @@ def _ndjson(file: BinaryIO, *, counted: bool) -> Iterator[tuple[object, object, 
     if stated is None and counted:
         raise DamagedManifest('does not end with its count, {"documents": ...}: nothing shows that it is whole')
     if stated is not None and stated != rows:
-        raise DamagedManifest(f"holds {rows} rows, its last line says {stated if isinstance(stated, int) else 'else'}")
+        raise DamagedManifest(
+            f"holds {count(rows, 'row')}, its last line says {stated if isinstance(stated, int) else 'else'}"
+        )
 
 
 def _parquet(file: BinaryIO) -> Iterator[tuple[object, object, object]]:

@@ -10,6 +10,7 @@ from drill.proof.canary import Bird
 from drill.proof.removal import Places
 from drill.proof.stores import LIST_S, Stores, bounded, list_target
 from drill.steps.inventories import Inventory
+from drill.words import count
 
 NAMED = 3
 """Ids that are named."""
@@ -37,8 +38,8 @@ class Strangers:
     @property
     def came(self) -> str:
         """Say that somebody still writes there; empty: nothing came."""
-        count = len(self.names)
-        return f"{count} documents that FAISS has not came to the target since: {self.words}" if count else ""
+        came = len(self.names)
+        return f"{count(came, 'document')} that FAISS has not came to the target since: {self.words}" if came else ""
 
 
 def strangers(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory], birds: Collection[Bird]) -> Strangers:

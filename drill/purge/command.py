@@ -11,6 +11,7 @@ from drill.errors import CannotMeasure, Refused, UsageError
 from drill.printable import show
 from drill.signals import EndingSignals
 from drill.verdict import EXIT_CODES, Result
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.purge.model import Delta, PurgeReport
@@ -138,11 +139,11 @@ def _show_plan(delta: "Delta", sample: list[str]) -> None:
 
     for tenant in delta.tenants:
         show(
-            f"tenant {tenant.tenant!r}: {tenant.primary_count} documents in FAISS, {tenant.target_count} "
-            f"on the target; {tenant.orphans} orphans, {tenant.stale} stale, {tenant.missing} missing (kept)"
+            f"tenant {tenant.tenant!r}: {count(tenant.primary_count, 'document')} in FAISS, {tenant.target_count} "
+            f"on the target; {count(tenant.orphans, 'orphan')}, {tenant.stale} stale, {tenant.missing} missing (kept)"
         )
-    for name, count in delta.unscoped.items():
-        show(f"tenant {name!r}: {count} documents on the target, out of scope")
+    for name, number in delta.unscoped.items():
+        show(f"tenant {name!r}: {count(number, 'document')} on the target, out of scope")
     if drift := summary(delta.tenants):
         show(f"vector drift (same content, kept): {drift}")
     unjudged = unjudged_in_words(delta.tenants)

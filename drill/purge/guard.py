@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from drill.purge.model import Delta, FaissDamaged, PurgeBlocked, PurgeRefused, PurgeSettings, TenantDelta
 from drill.target.base import Target
+from drill.words import count
 
 MIN_SOURCE_SHARE = 0.95
 """FAISS must hold this share of the documents it held when it was last trusted (VECTORS.md section 5)."""
@@ -55,8 +56,8 @@ def _check_source(tenant: TenantDelta, accepted: int) -> None:
         )
     if tenant.primary_count < MIN_SOURCE_SHARE * accepted:
         raise PurgeRefused(
-            f"FAISS holds {tenant.primary_count} documents of tenant {tenant.tenant!r}, before it held {accepted}; "
-            f"expected at least {MIN_SOURCE_SHARE:.0%}, find out what shrank it, then run again"
+            f"FAISS holds {count(tenant.primary_count, 'document')} of tenant {tenant.tenant!r}, before it held "
+            f"{accepted}; expected at least {MIN_SOURCE_SHARE:.0%}, find out what shrank it, then run again"
         )
 
 
@@ -86,11 +87,13 @@ def _check_ids(tenant: TenantDelta) -> None:
     """Refuse where it is not certain which document an id means."""
     doubts, where = tenant.doubts, f"tenant {tenant.tenant!r}"
     twice = {"in FAISS": doubts.twice_in_faiss, "on the target": doubts.twice_on_target}
-    for side, count in twice.items():
-        if tenant.doomed and count:
+    for side, number in twice.items():
+        if tenant.doomed and number:
+            documents = count(number, "document")
             raise (PurgeBlocked if doubts.twice_in_faiss else PurgeRefused)(
-                f'{count} documents of {where} {side} have the id of another one there (also 7 and "7"): which one is '
-                "meant cannot be told, expected every id once, remove what is old, then run again"
+                f"{documents} of {where} {side} {'has' if number == 1 else 'have'} the id of another one there "
+                '(also 7 and "7"): which one is meant cannot be told, expected every id once, remove what is old, '
+                "then run again"
             )
     if doubts.alike:
         raise PurgeRefused(
@@ -99,8 +102,9 @@ def _check_ids(tenant: TenantDelta) -> None:
         )
     if tenant.orphans and tenant.orphans == tenant.target_count and tenant.primary_count == tenant.missing:
         raise PurgeRefused(
-            f"no id of {where} is on both sides ({tenant.primary_count} documents in FAISS, {tenant.target_count} on "
-            "the target); expected some, check [target] id_column or id_field, and what the service takes for an id"
+            f"no id of {where} is on both sides ({count(tenant.primary_count, 'document')} in FAISS, "
+            f"{tenant.target_count} on the target); expected some, check [target] id_column or id_field, and what the "
+            "service takes for an id"
         )
 
 

@@ -80,7 +80,7 @@ def find_plan(folders: Iterator[Path], digits: str) -> KeptPlan:
     plans = (plan for folder in folders if (plan := read_plan(folder / PLAN_DIR)) is not None)
     found = {plan.digest: plan for plan in plans if plan.digest.startswith(digits.lower())}
     if len(found) != 1:
-        seen = "no kept plan has" if not found else f"{len(found)} plans have"
+        seen = "no kept plan has" if not found else "several plans have"
         raise UsageError(f"--plan {digits}: {seen} this hash; `python -m drill purge status` lists them")
     return next(iter(found.values()))
 

@@ -59,6 +59,7 @@ from drill.purge.model import (
 from drill.purge.owner import OLD, Claim, Owner, read_owner, write_owner
 from drill.purge.quarantine import DamagedPart, Quarantine
 from drill.target.base import Target
+from drill.words import count
 
 ROUNDS = 3
 INVENTORY = "inventory-"
@@ -258,7 +259,8 @@ class Purge:
             )
         if course.left:
             return PurgeStatus.INCOMPLETE, (
-                f"{course.left} documents are on the target still or again; expected none, run again ({done})"
+                f"{count(course.left, 'document', 'is', 'are')} on the target still or again; expected none, "
+                f"run again ({done})"
             )
         since = f"; FAISS changed {course.changed_since} more since" if course.changed_since else ""
         tenants = course.last.tenants if course.last else ()

@@ -118,7 +118,8 @@ class _Rehearsal:
         if by_faiss < asked:
             return evidence.judged(Verdict.INCONCLUSIVE, f"FAISS counted {by_faiss:g} of {asked} queries")
         target = "with the target out of reach" if self.scene.target_cut else "the target could not be put out of reach"
-        reason = f"came up on the new env file ({target}), {asked} queries answered by FAISS, and stopped"
+        queries = f"{asked} {'query' if asked == 1 else 'queries'}"
+        reason = f"came up on the new env file ({target}), {queries} answered by FAISS, and stopped"
         return evidence.judged(Verdict.PASS, reason)
 
     def _conclude(self, evidence: Evidence, before: Fingerprint, *, stopped: bool) -> Evidence:

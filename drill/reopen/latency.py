@@ -5,6 +5,7 @@ from drill.context import Drill
 from drill.observation import Window
 from drill.record import Evidence
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 MIN_SAMPLES = 60
 """Probes on either side below which P95 has no upper bound (METRICS.md, number 45)."""
@@ -23,7 +24,7 @@ def not_slower(drill: Drill, window: Window, baseline_ms: list[float]) -> Eviden
     """
     slo, now = drill.config.slo, probe_latencies_ms(drill, window)
     if min(len(now), len(baseline_ms)) < MIN_SAMPLES:
-        reason = f"{len(now)} probes against {len(baseline_ms)} before, {MIN_SAMPLES} needed"
+        reason = f"{count(len(now), 'probe')} against {len(baseline_ms)} before, {MIN_SAMPLES} needed"
         return Evidence(Verdict.INCONCLUSIVE, reason, samples=len(now))
     parts = [
         stable("P50", baseline_ms, now, 0.5, slo.max_p50_ratio, slo.p50_ms),

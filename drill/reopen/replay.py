@@ -11,6 +11,7 @@ from drill.record import Evidence, Scalar
 from drill.steps.inventories import Inventory, inventories
 from drill.target import Target
 from drill.verdict import Verdict
+from drill.words import count
 
 OUTBOX = "retrieval_dual_write_outbox_size"
 AGE = "retrieval_dual_write_outbox_age_seconds"
@@ -49,16 +50,17 @@ def replay(drill: Drill) -> Evidence:
 
 def _conclude(waiting: Mapping[str, float], left: float, arrived: int, detail: dict[str, Scalar]) -> Evidence:
     total, least = sum(waiting.values()), max(waiting.values())
+    writes, documents = count(total, "write"), count(arrived, "document")
     seen = Evidence(Verdict.PASS, "", arrived, ">=", total, unit=" documents", detail={**detail, "arrived": arrived})
     if left:
         return seen.judged(Verdict.FAIL, f"outbox: {left:g} of {total:g} writes still wait after the replay")
     if arrived < least:
-        reason = f"outbox: emptied of {total:g} writes, but only {arrived} documents reached the target: some were lost"
+        reason = f"outbox: emptied of {writes}, but only {documents} reached the target: some were lost"
         return seen.judged(Verdict.FAIL, reason)
     if arrived < total and len(waiting) > 1:
-        reason = f"outbox: {total:g} writes waited, {arrived} documents arrived: lost, or waiting on several instances"
+        reason = f"outbox: {writes} waited, {documents} arrived: lost, or waiting on several instances"
         return seen.judged(Verdict.INCONCLUSIVE, reason)
-    return seen.judged(Verdict.PASS, f"outbox: {total:g} writes replayed, {arrived} documents reached the target")
+    return seen.judged(Verdict.PASS, f"outbox: {writes} replayed, {documents} reached the target")
 
 
 def _waiting(drill: Drill) -> tuple[dict[str, float], dict[str, Scalar]]:
@@ -81,7 +83,7 @@ def _emptied(drill: Drill) -> float:
         left = sum(_waiting(drill)[0].values())
         if not left or time.monotonic() > deadline:
             return left
-        drill.tick(f"waiting for {left:g} writes of the outbox")
+        drill.tick(f"waiting for {count(left, 'write')} of the outbox")
         time.sleep(POLL_S)
 
 

@@ -16,6 +16,7 @@ from drill.record import Evidence
 from drill.reopen.rungs import Rung
 from drill.steps.inventories import Inventory
 from drill.verdict import Verdict
+from drill.words import count
 
 POLL_S = 0.3
 
@@ -63,11 +64,11 @@ class WritesReached:
         known = [copy for copy in mine.values() if copy is not Copy.SILENT]
         late = sum(copy is not Copy.REACHED for copy in known)
         stray = seen.reached - sum(copy in {Copy.REACHED, Copy.OTHERWISE} for copy in known)
-        text = f"{len(known)} documents that were written looked up, all on the target"
+        text = f"{count(len(known), 'document')} written in the hold and looked up, all on the target"
         evidence = Evidence(Verdict.PASS, text, late, "==", 0, len(known))
         if stray:
             return evidence.judged(
-                Verdict.FAIL, f"{stray} documents of tenants outside the allow-list are on the target"
+                Verdict.FAIL, f"{count(stray, 'document')} of tenants outside the allow-list on the target"
             )
         if late:
             own = {bird.place for bird in self.written.canary.birds}
@@ -90,7 +91,7 @@ class WritesReached:
         while late := [place for place, copy in seen.copies.items() if self._is_late(place[0], copy)]:
             if time.monotonic() > deadline:
                 break
-            self.drill.tick(f"waiting for {len(late)} documents to reach the target")
+            self.drill.tick(f"waiting for {count(len(late), 'document')} to reach the target")
             time.sleep(POLL_S)
             again = look_up(self.drill, self.written.stores, self._as_now(fresh, late))
             gone = {place for place in late if place not in again.copies} if not again.problems else set()

@@ -11,6 +11,7 @@ from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.steps.faiss_losses import FaissLosses, go_on, left_alone
 from drill.verdict import Outcome, Verdict
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.purge import Delta, Purge, PurgeReport, TenantDelta
@@ -113,7 +114,7 @@ def _rehearse(drill: Drill, purge: "Purge") -> tuple[Outcome, Evidence]:
     doomed = delta.doomed
     limit = drill.config.purge.max_fraction
     seen = Evidence(Verdict.NOT_RUN, "", round(delta.fraction, 4), "<=", limit, detail=_detail(delta))
-    counts = f"{delta.orphans} orphans, {delta.stale} stale, {delta.missing} missing"
+    counts = f"{count(delta.orphans, 'orphan')}, {delta.stale} stale, {delta.missing} missing"
     if refusal is not None:
         verdict = Verdict.INCONCLUSIVE if isinstance(refusal, PurgeBlocked) else Verdict.FAIL
         return Outcome.WOULD_CHANGE, seen.judged(verdict, f"{counts}: --apply would refuse to purge: {refusal}")

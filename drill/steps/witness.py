@@ -27,6 +27,7 @@ from drill.proof.written import Written
 from drill.record import Evidence, Scalar
 from drill.steps.inventories import Inventory
 from drill.verdict import Verdict, worst
+from drill.words import count
 
 POLL_S = 0.5
 IDLE = (
@@ -152,10 +153,11 @@ class WriteWitness:
     def _said(self, seen: LookUp) -> str:
         lag = self.drill.config.service.dual_write_lag_s
         own = {bird.place for bird in self.canary.birds} & seen.not_written
-        count, mine = len(seen.not_written), f", {len(own)} of them by the drill" if own else ""
+        mine = f", {len(own)} of them by the drill" if own else ""
+        documents = count(len(seen.not_written), "document")
         return (
-            f"{count} documents written since the reload{mine}, none of them on the target {lag:g} s later "
-            f"({seen.controls} known documents found in the same calls)"
+            f"{documents} written since the reload{mine}, none of them on the target {lag:g} s later "
+            f"({count(seen.controls, 'known document')} found in the same calls)"
         )
 
     def _remarks(self, stores: Stores, seen: LookUp) -> list[str]:
@@ -165,7 +167,7 @@ class WriteWitness:
         if self.canary.sparse and seen.not_written:
             told.append("the canary was written once for each instance and each tenant, not for each of their pairs")
         if suspect := seen.count(Copy.SUSPECT):
-            told.append(f"{suspect} of {len(seen.copies)} documents are on the target, and nothing tells since when")
+            told.append(f"{suspect} of {len(seen.copies)} documents are on the target, and it is not known since when")
         others = [tenant for tenant in stores.faiss if stores.both.get(tenant) and not stores.known(tenant).comparable]
         if others:
             told.append(f"{', '.join(others)}: no hash of the target agrees with FAISS, nothing is judged by hashes")

@@ -48,7 +48,7 @@ def open_pinecone(
         raise CannotMeasure("target pinecone: no index is configured; set [target] index, or url to the index's host")
     if "{tenant}" not in settings.namespace and len(tenants) > 1:
         raise CannotMeasure(
-            f"target pinecone: one namespace for {len(tenants)} tenants; Pinecone cannot list by metadata, expected "
+            "target pinecone: one namespace for several tenants; Pinecone cannot list by metadata, expected "
             "{tenant} in [target] namespace, or one tenant"
         )
     with quietly(), asking(KIND, "connect"):

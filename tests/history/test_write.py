@@ -58,7 +58,7 @@ def test_the_command_builds_the_page_and_says_what_it_tells(
     config = tmp_path / "mine.toml"
     config.write_text("[history]\nmax_age_days = 99999\n")
     assert run(tmp_path, "--drill-config", str(config)) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'reports' / HISTORY_FILE}: 2 drills of 1 env files\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'reports' / HISTORY_FILE}: 2 drills of 1 env file\n"
     assert (tmp_path / "reports" / HISTORY_FILE).stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 

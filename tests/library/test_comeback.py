@@ -337,7 +337,7 @@ def test_a_service_that_does_not_boot_on_the_sick_target_is_healed(drill: Drill,
     entries = drill.record.entries
     assert runner.rollback.progress is Progress.EFFECTIVE
     assert entries["preflight.service"].evidence.verdict is Verdict.PASS
-    assert entries["preflight.service"].evidence.reason.startswith("healed: 1 instances healthy, endpoints present")
+    assert entries["preflight.service"].evidence.reason.startswith("healed: 1 instance healthy, endpoints present")
     assert "HTTP 503" in entries["preflight.service"].evidence.reason
     assert entries["preflight.metrics"].evidence.verdict is Verdict.PASS
     assert entries["force_faiss"].evidence.verdict is Verdict.PASS

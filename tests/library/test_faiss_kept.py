@@ -183,7 +183,7 @@ def test_what_the_drill_itself_removed_is_no_loss(tmp_path: Path) -> None:
     assert (evidence.verdict, evidence.samples) == (Verdict.PASS, 80)
 
 
-@pytest.mark.parametrize(("tenants", "more"), [(4, ""), (6, "; and 2 tenants more")])
+@pytest.mark.parametrize(("tenants", "more"), [(4, ""), (6, "; and 2 more tenants")])
 def test_a_few_tenants_are_spelled_out_and_the_rest_is_counted(tmp_path: Path, tenants: int, more: str) -> None:
     held = {f"t{number}": names(30) for number in range(tenants)}
     drill = begun(tmp_path, held)

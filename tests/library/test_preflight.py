@@ -220,7 +220,7 @@ def recent(drill: Drill, *readings: Reading) -> Evidence:
 def test_of_several_readings_the_last_is_judged_and_says_where_it_is_from(drill: Drill) -> None:
     old, new = Reading(0, 0, {}, {A: "a is down"}), Reading(1, 1, {A: snapshot(A)})
     evidence = recent(drill, old, new)
-    assert (evidence.verdict, evidence.reason) == (Verdict.PASS, "11 families on 1 instances, from Prometheus")
+    assert (evidence.verdict, evidence.reason) == (Verdict.PASS, "11 families on 1 instance, from Prometheus")
     assert recent(drill, new, old).verdict is Verdict.ERROR
     assert recent(drill, new, replace(new, doubts={A: "a is stale"})).reason == "a is stale"
 

@@ -62,7 +62,7 @@ def test_a_token_that_is_not_set_is_red_before_the_rollback_and_holds_up_no_roll
         evidence = preflight.service(drill)
         drill.client.close()
     assert evidence.verdict is verdict
-    assert (UNSET in evidence.reason) is not apply
+    assert UNSET in evidence.reason
     assert UNSET in str(evidence.detail["token"])
 
 

@@ -89,7 +89,7 @@ def test_a_service_that_is_unavailable_is_not_said_to_limit_the_drill(drill: Dri
     drill.limiter._unavailable.append((1.0, 7.0))
     with_probes(drill, replace(probes(40), held=9))
     reason = latency(drill, served(QUICK, count=40)).reason
-    assert "unavailable, to users too (HTTP 503, 1 times; it asked to wait 7 s)" in reason
+    assert "unavailable, to users too (HTTP 503, 1 time; it asked to wait 7 s)" in reason
     assert "limit" not in reason
 
 

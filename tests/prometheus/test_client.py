@@ -143,7 +143,7 @@ def test_a_prometheus_without_a_time_cannot_be_judged_by(
             r"400.*\(bad_data\)",
         ),
         (as_json({"status": "error", "errorType": "exotic", "error": "x"}), r"200.*\(no known kind\)"),
-        (vector(({}, 1.0, "1"), warnings=["a store is away"]), r"partial \(1 warnings\)"),
+        (vector(({}, 1.0, "1"), warnings=["a store is away"]), r"partial \(1 warning\)"),
         (as_json({}, 401), "HTTP 401; check the token"),
         (as_json({}, 403), "HTTP 403; check the token"),
         (as_json([]), "no known kind"),

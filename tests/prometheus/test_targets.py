@@ -69,7 +69,7 @@ def test_pods_are_judged_under_prometheus_names_if_the_selector_finds_as_many_as
     ("targets", "selector", "said"),
     [
         ([("pod-1", "r"), ("pod-2", "r")], "", "set [metrics] selector"),
-        ([("pod-1", "r")], SELECTOR, "1 targets with"),
+        ([("pod-1", "r")], SELECTOR, "1 target with"),
         ([("pod-1", "r"), ("pod-2", "r"), ("pod-3", "r")], SELECTOR, "[service] names 2 instances"),
         ([], SELECTOR, "no target with job"),
         ([], "", "no target at all"),

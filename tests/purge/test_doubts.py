@@ -169,7 +169,7 @@ def test_an_id_that_stands_twice_on_the_target_blocks_a_purge(world: World) -> N
     before = world.dump()
     report = world.purge().run()
     assert report.status is PurgeStatus.REFUSED
-    assert report.reason.startswith("1 documents of tenant 'a' on the target have the id of another one")
+    assert report.reason.startswith("1 document of tenant 'a' on the target has the id of another one")
     untouched(world, report, before)
 
 

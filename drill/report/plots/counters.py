@@ -95,7 +95,7 @@ def describe(timeline: Timeline) -> Plot | None:
     span = moments[-1].at - moments[0].at
     names = sorted({name for moment in moments for name in moment.values})
     instances = of(len(names), "instance")
-    words = [f"{len(moments)} readings of {instances} in {seconds(span)} since the service settled."]
+    words = [f"{of(len(moments), 'reading')} of {instances} in {seconds(span)} since the service settled."]
     words += [_said(counter, series(timeline, counter)) for counter in COUNTERS]
     missing = sorted({name.split("://", 1)[-1] for moment in moments for name in moment.unread})
     words += [f"Not always readable: {', '.join(missing)}."] if missing else []
