@@ -31,6 +31,8 @@ NO_BEHAVIOUR = (
     (r">= STEADY_S", r"> STEADY_S", "a clock never reads just that, and one poll more or less proves the same"),
     (r">= EFFECT_S and", r"> EFFECT_S and", "a clock never reads just that, and one look more or less proves the same"),
     (r"time\.\w+\(\)( - [^<]*)? < ", r"time\.\w+\(\)( - [^<]*)? <= ", "a clock never reads just the end of a time"),
+    (r"<= SURE\b", r"< SURE\b", "no number of requests makes it just that likely"),
+    (r"> UNSURE:", r">= UNSURE:", "no number of requests makes it just that likely"),
     (r"start_time < moment$", r"start_time <= moment$", "no process starts at just that moment"),
     (
         r"- BOOT_SECOND_S$",

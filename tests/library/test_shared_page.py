@@ -17,7 +17,7 @@ from drill.errors import UsageError
 from drill.http import HttpClient
 from drill.load import budget_of
 from drill.metrics.snapshot import Snapshot, is_another
-from drill.metrics.workers import MOST, SURE, WorkerSource, missed
+from drill.metrics.workers import GLANCE, MOST, PAGES, SURE, WorkerSource, missed
 from drill.observation import Reading, Window, open_window, replaced
 from drill.probe import ProbeResult
 from drill.verdict import Verdict
@@ -168,15 +168,15 @@ class Inner:
         return snapshot(instance, {}, started=1.0)
 
 
-def asked(workers: int) -> tuple[Reading, int]:
+def asked(workers: int, page: Inner | None = None, *, wait: bool = True) -> tuple[Reading, int]:
     """Let so many workers answer in turn, and return the reading and how often they were asked."""
-    count = [0]
+    count, page = [0], page or Inner()
 
     def identify(_url: str) -> str:
         count[0] += 1
         return str(count[0] % workers)
 
-    return WorkerSource(Inner(), identify, Inner()).read(["http://a:1"]), count[0]  # type: ignore[arg-type]
+    return WorkerSource(page, identify, page).read(["http://a:1"], wait=wait), count[0]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])
@@ -194,6 +194,50 @@ def test_more_workers_than_can_be_met_again_are_a_doubt() -> None:
     read, requests = asked(100)
     assert requests == MOST
     assert "too many workers" in read.doubts["http://a:1"]
+
+
+@pytest.mark.parametrize(("met", "asked", "chance"), [(1, 1, 0.5), (1, 10, 1 / 1024), (3, 1, 0.75), (3, 2, 0.5625)])
+def test_how_likely_it_is_to_have_missed_another_worker(met: int, asked: int, chance: float) -> None:
+    """Of workers that are met equally often, each request misses the other one so often."""
+    assert missed(met, asked) == pytest.approx(chance)
+
+
+class Page(Inner):
+    """A source whose page tells no start, and counts this much from one reading to the next."""
+
+    def __init__(self, counts: list[float]) -> None:
+        self.counts = counts
+
+    def read(self, instances: list[str], *, wait: bool = True) -> Reading:
+        return reading(0.0, *(snapshot(name, {}, started=None) for name in instances))
+
+    def snapshot(self, instance: str) -> Snapshot:
+        return snapshot(instance, {"retrieval_requests_total": self.counts.pop()}, started=None)
+
+
+@pytest.mark.parametrize(
+    ("workers", "earlier", "later", "one_page"),
+    [
+        (2, [5.0, 6.0], [7.0, 8.0], True),
+        (2, [5.0, 5.0], [5.0, 5.0], True),  # nobody asks it anything
+        (2, [5.0, 6.0], [6.0, 9.0], True),
+        (2, [5.0, 9.0], [6.0, 9.0], False),
+        (1, [5.0, 9.0], [6.0, 9.0], True),  # one worker has one page
+    ],
+)
+def test_a_page_whose_counters_go_down_is_that_of_one_worker_among_several(
+    workers: int, earlier: list[float], later: list[float], one_page: bool
+) -> None:
+    """What is read later counts no less than what was read before, whoever answers."""
+    read, _ = asked(workers, Page([*(later * (PAGES // 2)), *(earlier * (PAGES // 2))]))
+    assert ("each worker shows its own" in read.doubts.get("http://a:1", "")) is not one_page
+
+
+def test_a_glance_asks_little_and_doubts_nothing() -> None:
+    """It is taken again and again while the service restarts."""
+    read, requests = asked(100, wait=False)
+    assert (requests, len(read.snapshots["http://a:1"].workers)) == (GLANCE, GLANCE)
+    assert not read.doubts
 
 
 @pytest.mark.parametrize("worker_id", ["header:X-Other", "json:other", "json:length(pid)", "json:@"])
