@@ -56,6 +56,13 @@ EXPLAINED: dict[str, str] = {
         for mutant in (" 1.0, 0.0", " -1.0, 0.0", "0.0, 1.0", "0.0, -1.0")
     },
     **{
+        f"drill/checks/retrieval_asked.py {name}: `return 0.0` -> `return {number}`": (
+            "nothing is concluded of what cannot be known"
+        )
+        for name in ("_since", "_asked")
+        for number in (1.0, -1.0)
+    },
+    **{
         f"drill/checks/faiss_kept.py Kept: `gone: int = 0` -> `gone: int = {number}`": (
             "shown where all tenants were compared, and there it is counted"
         )

@@ -8,7 +8,7 @@ many users there are.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean
 
@@ -45,7 +45,7 @@ class RetrievalAsked:
     """Why it cannot be known; empty if it can."""
     _first: Reading | None = None
     _last: Reading | None = None
-    _taken_s: float = 0.0
+    _taken_s: list[float] = field(default_factory=list)
 
     @property
     def missing(self) -> bool:
@@ -89,7 +89,7 @@ class RetrievalAsked:
     def _search_s(self, since: float, until: float) -> float:
         """Return how long a search takes: what probes saw lately, else an answer, for which one may be made."""
         lately = probes_of(self.drill).results(since - LATELY_S, until)
-        return fmean([one.latency_s for one in lately if one.ok] or [self._taken_s / max(self.answers, 1)])
+        return fmean([one.latency_s for one in lately if one.ok] or self._taken_s)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""
@@ -98,7 +98,7 @@ class RetrievalAsked:
         reply = ask()
         if first is not None and reply.ok:
             self.answers += 1
-            self._taken_s += reply.latency_s
+            self._taken_s.append(reply.latency_s)
             self.requests += self._since(first)
         return reply
 

@@ -9,15 +9,16 @@ import pytest
 
 from drill.checks import retrieval_asked
 from drill.checks.chat import chat
+from drill.checks.retrieval_asked import RetrievalAsked
 from drill.context import Drill
 from drill.errors import UsageError
 from drill.http import Reply
-from drill.observation import Window, open_window
+from drill.observation import Reading, Window, open_window
 from drill.probe import ProbeResult
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.server import CLASSIC, Answer, ScriptedService, as_json, scripted
-from tests.library.world import MIGRATING, Probes, make_drill, with_primary, with_probes
+from tests.library.world import MIGRATING, A, Probes, make_drill, reading, snapshot, with_primary, with_probes
 
 CHAT, METRICS = "/chat/advise", "/metrics"
 ANSWER = "Read the Runbook,\n  chapter 3."
@@ -186,20 +187,91 @@ def reach(other: Counted) -> Answer:
     return as_json({"answer": ANSWER})
 
 
+@pytest.mark.parametrize("probes", [1, 2])
 def test_probes_of_the_drill_are_not_taken_for_the_chats(
-    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch, probes: int
 ) -> None:
-    """What the drill itself has asked meanwhile is taken off."""
+    """What the drill itself has asked meanwhile is taken off; a probe may be counted later than it was answered."""
     server.each, server.users = 0, 1
 
     def one_probe(*arguments: Any) -> Window:
         window = open_window(*arguments)
-        window.probes[server.url] += 1
+        window.probes[server.url] += probes
         return window
 
     monkeypatch.setattr("drill.checks.retrieval_asked.open_window", one_probe)
     monkeypatch.setattr(retrieval_asked, "COUNTED_S", 0.0)
-    assert asked(tmp_path, server).verdict is Verdict.INCONCLUSIVE
+    evidence = asked(tmp_path, server)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "retrieval was asked 0 times" in evidence.reason
+
+
+def test_a_service_that_counts_a_little_later_is_waited_for(tmp_path: Path, server: Counted) -> None:
+    """Each page shows what was counted by the page before."""
+    pages = [page(server)]
+
+    def late(_body: object) -> Answer:
+        pages.append(page(server))
+        return pages.pop(0)
+
+    server.script["GET", METRICS] = late
+    evidence = asked(tmp_path, server)
+    assert evidence.verdict is Verdict.PASS
+    assert "retrieval was asked 3 times meanwhile" in evidence.reason
+
+
+def test_where_no_probe_tells_how_long_a_search_takes_the_answers_do(tmp_path: Path, server: Counted) -> None:
+    """One search may be made for an answer: it takes no longer."""
+    server.each, server.users, server.searched = 0, 5, True
+    drill = with_probes(drill_of(tmp_path, server), Probes())
+    assert chat(drill).verdict is Verdict.INCONCLUSIVE
+
+
+def counted(at: float, requests: float, searches: float) -> Reading:
+    route = "http_requests_total{method=POST,route=/internal/retrieval/search,status=200}"
+    return reading(at, snapshot(A, {"retrieval_requests_total": requests, route: searches}))
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests", "beyond", "missing", "most"),
+    [
+        (4, 3, None, True, 3),
+        (4, 4, None, False, 4),
+        (4, 9, 2, False, 2),  # half of them may be under way at either end
+        (4, 9, 1, True, 1),
+        (3, 9, 2, False, 2),
+        (3, 9, 1, True, 1),
+        (3, 9, -2, True, 0),
+    ],
+)
+def test_requests_beyond_searches_tell_whether_retrieval_was_asked_for_answers(
+    tmp_path: Path, answers: int, requests: float, beyond: float | None, missing: bool, most: float
+) -> None:
+    """Without them all requests count, users' too."""
+    drill = with_probes(make_drill(tmp_path), Probes([ProbeResult(0.0, A, 0.01, ok=True, error="")]))
+    last = None if beyond is None else counted(10.0, 120 + beyond, 120)
+    seen = RetrievalAsked(drill, answers, requests, _first=counted(0.0, 100, 100), _last=last)
+    assert (seen.missing, seen.most) == (missing, most)
+
+
+@pytest.mark.parametrize(
+    ("requests", "searched", "span_s", "search_s", "told"),
+    [
+        (98, 10, 10.0, 0.1, True),  # all but one in fifty searches ask retrieval
+        (97, 10, 10.0, 0.1, False),
+        (100, 10, 10.0, 1.0, True),  # one is under way at any time
+        (100, 10, 10.0, 1.5, False),
+        (100, 1, 0.5, 0.6, False),
+        (100, 1, 0.0, 0.6, False),
+    ],
+)
+def test_routes_tell_nothing_where_searches_are_answered_from_a_cache_or_overlap(
+    tmp_path: Path, requests: float, searched: float, span_s: float, search_s: float, told: bool
+) -> None:
+    drill = with_probes(make_drill(tmp_path), Probes([ProbeResult(-1.0, A, search_s, ok=True, error="")]))
+    ends = counted(0.0, requests, 100), counted(span_s, requests + searched, 100 + searched)
+    seen = RetrievalAsked(drill, 1, 7, _first=ends[0], _last=ends[1])
+    assert seen.most == (0 if told else 7)
 
 
 @pytest.mark.parametrize("broken", ["unread", "restarted"])
