@@ -1,7 +1,7 @@
 """A service of several workers that share one port, as gunicorn forks them: with one page for all, or one each.
 
 Run as a script: ``prefork.py PORT WORKERS PAGES``, where PAGES is ``shared`` (``PROMETHEUS_MULTIPROC_DIR`` is set) or
-``own``. It ends with its standard input.
+``own``. Each worker prints its name when it is there. It ends with its standard input.
 """
 
 import json
@@ -51,6 +51,7 @@ def serve(listener: socket.socket, *, shared: bool) -> None:
     server = ThreadingHTTPServer(listener.getsockname(), Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
+    print(name, flush=True)
     server.serve_forever()
 
 

@@ -22,8 +22,8 @@ from drill.observation import Reading, Window, open_window, replaced
 from drill.probe import ProbeResult
 from drill.verdict import Verdict
 from tests.library import prefork
-from tests.library.world import Probes, make_drill, reading, shared_client, snapshot, with_probes
-from tests.prometheus.server import free_port, wait_for
+from tests.library.world import Probes, make_drill, reading, snapshot, with_probes
+from tests.prometheus.server import free_port
 
 WORKERS = 3
 FAMILIES = ("retrieval_requests_total", "retrieval_shadow_dropped_total")
@@ -41,8 +41,9 @@ class Prefork:
         """Start the workers, on the counters that earlier ones have left."""
         env = {**os.environ, **({"PROMETHEUS_MULTIPROC_DIR": str(self.folder)} if self.pages == "shared" else {})}
         command = [sys.executable, prefork.__file__, str(self.port), str(workers), self.pages]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=env)
-        wait_for(lambda: shared_client().get(self.url + "/health").ok, "a worker answers")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        assert self.process.stdout is not None
+        assert all(self.process.stdout.readline() for _ in range(workers))
 
     def stop(self) -> None:
         self.process.communicate(timeout=20)

@@ -1,9 +1,12 @@
 """Whether this process stood still, on clocks that a test sets."""
 
 import threading
+import time
 from dataclasses import dataclass
 
-from drill.standstill import BEAT_S, TOLERATED_S, Heartbeat
+import pytest
+
+from drill.standstill import BEAT_S, TOLERATED_S, Heartbeat, boot_clock
 
 
 @dataclass
@@ -15,7 +18,7 @@ class Clock:
 
 
 def pair() -> tuple[Clock, Clock, Heartbeat]:
-    awake, boot = Clock(), Clock()
+    awake, boot = Clock(), Clock(5000.0)
     return awake, boot, Heartbeat(awake, boot)
 
 
@@ -43,10 +46,10 @@ def test_whoever_asks_first_sees_a_standstill_that_no_beat_has_met_yet() -> None
 def test_a_machine_that_slept_is_seen_although_the_monotonic_clock_slept_too() -> None:
     awake, boot, heart = pair()
     heart.beat()
-    awake.now += 0.2
-    boot.now += 3600.2
+    awake.now += 0.5
+    boot.now += 3600.5
     heart.beat()
-    assert heart.lost_s(0.0) == 3600.2
+    assert heart.lost_s(0.0) == 3600.5
 
 
 def test_time_in_which_nobody_was_to_beat_is_no_standstill() -> None:
@@ -66,6 +69,17 @@ def test_a_heart_beats_by_itself_until_it_is_closed() -> None:
     heart.start()
     heart.start()
     (beating,) = set(threading.enumerate()) - before
+    assert beating.daemon, "no drill waits for it to end"
     heart.close()
     beating.join(10.0)
     assert not beating.is_alive()
+
+
+def test_the_clock_of_a_machine_s_sleep_is_linux_s_and_the_monotonic_one_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "clock_gettime", {7: 3600.5}.get)
+    assert boot_clock()() == 3600.5
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert boot_clock() is time.monotonic
