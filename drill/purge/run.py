@@ -166,9 +166,8 @@ class Purge:
         except (OverBudget, TargetUnavailable) as stop:
             status, reason = PurgeStatus.DEFERRED, self._stopped(str(stop), course)
         except OSError as stop:
-            said = (
-                f"files of the purge: {stop.strerror or type(stop).__name__}; nothing is deleted without its quarantine"
-            )
+            why = stop.strerror or type(stop).__name__
+            said = f"files of the purge, in {self.quarantine.parent}: {why}; nothing is deleted without its quarantine"
             status, reason = PurgeStatus.DEFERRED, self._stopped(said, course)
         except CannotMeasure as stop:
             unknown = PurgeStatus.DEFERRED if course.tally.batches else PurgeStatus.COULD_NOT_COMPARE

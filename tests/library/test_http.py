@@ -143,6 +143,27 @@ def test_json_is_json_whatever_it_calls_itself(client: HttpClient, server: Scrip
     assert client.get(server.url + "/x").json() == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("said", "framed"),
+    [
+        (b'HTTP/1.0 200 OK\r\n\r\n{"a": 1}', False),
+        (b'HTTP/1.0 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\n{"a": 1}', True),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n5\r\n": 1}\r\n0\r\n\r\n', True),
+    ],
+    ids=["ends with its connection", "of a known length", "in chunks"],
+)
+def test_an_answer_may_end_in_any_way(client: HttpClient, said: bytes, framed: bool) -> None:
+    """Each request has a connection of its own then."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(said)
+
+    with raw(talk) as url:
+        replies = [client.get(url) for _ in range(2)]
+    assert [(reply.json(), reply.framed) for reply in replies] == [({"a": 1}, framed)] * 2
+
+
 def test_html_is_no_json_whatever_its_status(client: HttpClient, server: ScriptedService) -> None:
     server.script["GET", "/x"] = html()
     assert client.get(server.url + "/x").json() is None

@@ -273,9 +273,10 @@ def test_a_full_disk_deletes_nothing_that_is_not_in_quarantine(world: World, mon
         real(path, content)
 
     monkeypatch.setattr(quarantine_module, "write_durably", full)
-    report = world.purge().run()
+    purge = world.purge()
+    report = purge.run()
     assert (report.status, report.purged, len(world.ids())) == (PurgeStatus.DEFERRED, 5, 207)
-    assert "No space left" in report.reason
+    assert f"files of the purge, in {purge.quarantine.parent}: No space left" in report.reason
     assert len(world.quarantined()) == 5
 
 
