@@ -210,7 +210,7 @@ def test_a_stranger_on_the_target_makes_the_row_inconclusive(tmp_path: Path) -> 
     stores.target["a"]["n1#0"] = "x"
     evidence = second_look(drill)
     assert evidence.verdict is Verdict.INCONCLUSIVE
-    assert "1 documents that FAISS has not came to the target since: a/n1#0" in evidence.reason
+    assert "1 document that FAISS has not came to the target since: a/n1#0" in evidence.reason
 
 
 def canary_looked_at(desk: Desk) -> tuple[Drill, WriteWitness]:
