@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,12 @@ FROM read_parquet($3) n WHERE n.kind <> 'missing'
 UNPLANNED = """
 SELECT count(*) FROM read_parquet($2) n WHERE n.kind <> 'missing' AND NOT EXISTS (
     FROM read_parquet($1) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind <> 'missing')
+"""
+ONLY_PLANNED = """
+COPY (FROM read_parquet($1) n WHERE n.kind = 'missing' OR EXISTS (
+    FROM read_parquet($2) b WHERE b.id = n.id AND b.hash_target = n.hash_target AND b.kind <> 'missing')
+    ORDER BY id, hash_target
+) TO '{path}' (FORMAT parquet, COMPRESSION zstd)
 """
 
 AGREEING = """
@@ -145,6 +152,20 @@ def unplanned(planned: Path, after: TenantDelta, settings: PurgeSettings) -> int
     with duckdb_in(room(settings, after.folder)) as duck:
         (joined,) = _row(duck, UNPLANNED, planned, after.folder / DELTA)
     return joined
+
+
+def only_planned(plan: Delta, after: Delta, settings: PurgeSettings) -> Delta:
+    """Return ``after`` less the documents that ``plan`` did not want deleted; its files are written anew."""
+    tenants = []
+    for before, now in zip(plan.tenants, after.tenants, strict=True):
+        scratch = (now.folder / DELTA).with_suffix(".planned")
+        statement = ONLY_PLANNED.format(path=str(scratch).replace("'", "''"))
+        with duckdb_in(room(settings, now.folder)) as duck:
+            duck.execute(statement, [one_file(tenant.folder / DELTA) for tenant in (now, before)])
+            orphans, stale, _ = _row(duck, COUNT, scratch)
+        scratch.replace(now.folder / DELTA)
+        tenants.append(replace(now, orphans=orphans, stale=stale))
+    return Delta(tuple(tenants), after.unscoped, _digest(tenants))
 
 
 def agreeing(tenant: TenantDelta, settings: PurgeSettings) -> list[str]:

@@ -19,8 +19,9 @@ What "the delta is zero" means
     pair on the target agrees with the FAISS snapshot it was compared with, or was deleted. After the deletes both
     sides are counted, scanned and compared again. A pair to delete that was to be deleted before is ``left``: a
     failure. A pair that was not on the target at the comparison before was written since: dual-write is not off, a
-    failure, too. The rest agreed with the earlier snapshot; it is deleted in a further round, three in all, and what
-    then still comes up is reported as ``changed_since``.
+    failure, too. The rest agreed with the earlier snapshot, and FAISS has changed or lost it since: maybe the last good
+    copy, and in no plan. It is left, and reported as ``changed_since``. What is ``left`` is tried again, three times in
+    all.
 
 Resuming
     A purge killed at any point leaves the target, the events and the quarantine. Running it again settles the pending
@@ -40,7 +41,7 @@ from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
 from drill.purge.beginning import Beginning, left_in_words
 from drill.purge.budget import Budget
-from drill.purge.compare import agreeing, compare, remaining
+from drill.purge.compare import agreeing, compare, only_planned, remaining
 from drill.purge.doubts import ByText, unjudged_in_words
 from drill.purge.guard import check_kept, check_reach, guard
 from drill.purge.model import (
@@ -218,8 +219,8 @@ class Purge:
             course.tally,
             lambda tenant: agreeing(tenant, self.settings),
         )
+        plan: Delta | None = course.first
         for number in range(ROUNDS):
-            plan = course.last
             if plan is None or not plan.doomed or (number and not self._may_go_on(plan, course)):
                 return
             self._events.event("purge_plan", round=number + 1, documents=plan.doomed, digest=plan.digest)
@@ -229,6 +230,7 @@ class Purge:
             course.last = self._compare(target, budget)
             self._classify(course, plan, course.last)
             course.lost += max(0, plan.target_documents - (course.tally.purged - before) - course.last.target_documents)
+            plan = only_planned(plan, course.last, self.settings) if course.left else None
 
     def _may_go_on(self, plan: Delta, course: _Course) -> bool:
         """Whether the next round keeps within the guard; if not, its documents stay and are reported."""

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -314,33 +314,33 @@ def test_a_document_that_faiss_took_up_meanwhile_is_spared(world: World) -> None
     assert world.ids() == set(documents(range(21)))
 
 
-def test_what_faiss_changes_meanwhile_is_picked_up_in_the_next_round(world: World) -> None:
-    """A document that turns stale during the purge is deleted, too."""
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_faiss_changes_or_loses_meanwhile_was_in_no_plan_and_is_left(world: World, *, lost: bool) -> None:
+    """It agreed with the snapshot that was compared: no failure, and no reason to delete what may be the last copy."""
     world.faiss(documents(range(40)))
     world.write(documents(range(41)))
-    changed = {**documents(range(40)), "d7": "news"}
-    report = world.purge(log=Log(on={("purge_delete", 1): lambda: world.faiss(changed)})).run()
-    assert (report.status, report.purged, report.left, report.changed_since) == (PurgeStatus.PURGED, 2, 0, 0), report
-    assert "d7" not in world.ids()
+    now = {**documents(range(40)), "d7": "news"}
+    if lost:
+        del now["d7"]
+    report = world.purge(log=Log(on={("purge_delete", 1): lambda: world.faiss(now)})).run()
+    assert (report.status, report.purged, report.left, report.changed_since) == (PurgeStatus.PURGED, 1, 0, 1), report
+    assert "d7" in world.ids()
+    assert "FAISS changed 1 more" in report.reason
 
 
-def test_what_faiss_keeps_changing_is_reported_and_is_no_failure(world: World) -> None:
-    """After the last round a change of FAISS is ``changed_since``: it agreed with the snapshot before."""
-    held = documents(range(40))
-    world.faiss(held)
+def test_what_a_target_has_not_deleted_is_tried_again_and_nothing_else(world: World) -> None:
+    """A first delete that does nothing; meanwhile FAISS has lost a document that was in no plan."""
+    world.faiss(documents(range(40)))
     world.write(documents(range(41)))
 
-    def change(number: int) -> Callable[[], None]:
-        def write() -> None:
-            held[f"d{number}"] = "news"
-            world.faiss(held)
+    def opened() -> Forgetful:
+        return Forgetful(world.target(), times=1)
 
-        return write
-
-    log = Log(on={("purge_deleted", nth): change(nth) for nth in (1, 2, 3)})
-    report = world.purge(log=log).run()
-    assert (report.status, report.purged, report.left, report.changed_since) == (PurgeStatus.PURGED, 3, 0, 1), report
-    assert "FAISS changed 1 more" in report.reason
+    log = Log(on={("purge_delete", 1): lambda: world.faiss(documents(range(39)))})
+    report = world.purge(target=opened, log=log).run()
+    assert (report.status, report.purged, report.left, report.changed_since) == (PurgeStatus.PURGED, 1, 0, 1), report
+    assert world.ids() == set(documents(range(40)))
+    assert [facts["documents"] for kind, facts in log.events if kind == "purge_plan"] == [1, 1]
 
 
 def test_a_target_that_is_written_to_is_incomplete(world: World) -> None:

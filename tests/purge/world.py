@@ -93,13 +93,15 @@ class Meddling:
 
 
 class Forgetful:
-    """A target that says it deleted, and did not."""
+    """A target that says it deleted, and did not; ``times``: so often at first."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, times: int = 1_000) -> None:
         self._target = target
+        self._times = times
 
     def delete(self, tenant: str, pairs: Collection[Pair]) -> set[str]:
-        return {key for key, _ in pairs}
+        self._times -= 1
+        return self._target.delete(tenant, pairs) if self._times < 0 else {key for key, _ in pairs}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
