@@ -221,6 +221,15 @@ class Canary:
         found = as_whole(name)
         return bool(self.tenant) and found is not None and 0 <= found - self._first < RESERVED
 
+    def is_surely_one(self, name: str) -> bool:
+        """Whether ``name`` is an id that no document of a user has: a number in the reserved range may be one's."""
+        return not self.numbered and self.is_one(name)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether their ids are plain numbers: these may be users' all the same, and only their texts tell."""
+        return self._first is not None
+
     @property
     def _first(self) -> int | None:
         return as_whole(self.id)

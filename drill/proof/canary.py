@@ -110,8 +110,9 @@ class Canary:
             return
         self._before = stores
         self._sweep(stores)
-        self._anywhere = merged(self._anywhere, _places(self.birds))
-        for bird, reply in zip(self.birds, each(self._ingest, self.birds), strict=True):
+        free = [bird for bird in self.birds if not self._is_taken(bird)]
+        self._anywhere = merged(self._anywhere, _places(free))
+        for bird, reply in zip(free, each(self._ingest, free), strict=True):
             bird.taken = reply.ok
             if not reply.ok:
                 bird.problem = f"{short(bird.url)} did not take the canary: {reply.seen()}"
@@ -143,11 +144,11 @@ class Canary:
         if not self._anywhere and not strays and not self._on_target:
             return []
         self._find(lost := [bird for bird in self.birds if bird.lost])
-        places, certain = self._anywhere, merged(self._reserved(self._anywhere), self._on_target, strays)
+        places, certain = self._anywhere, merged(self._reserved(self._anywhere), self._on_target)
         for bird in self.birds:  # a service that gave it another id knows it by that alone
             if bird.stored and bird.stored != bird.id:
                 places = merged({**places, bird.tenant: places.get(bird.tenant, set()) - {bird.id}})
-        left = self._removed(places, certain)
+        left = self._removed(places, certain, strays)
         self._anywhere, self._on_target = {}, {}
         return [*left, *_may_be_left([bird for bird in lost if bird.lost])]
 
@@ -162,14 +163,20 @@ class Canary:
             return []
         self._anywhere = {}
         told = _named("FAISS", _places([bird for bird in lost if bird.stored])) + _named("the target", strays)
-        left = self._removed(in_faiss, merged(self._reserved(in_faiss), strays))
+        left = self._removed(in_faiss, self._reserved(in_faiss), strays)
         return [*told, *(left or ["it has been removed"])]
 
-    def _removed(self, places: Places, certain: Places) -> list[str]:
-        """Remove ``places`` from FAISS, and from the target ``certain`` and what of ``places`` has a canary's text."""
+    def _removed(self, places: Places, certain: Places, strays: Places) -> list[str]:
+        """Remove ``places`` from FAISS, and from the target ``certain``, ``strays`` and ``places`` of a canary's text.
+
+        Of strays that may have a number in common with a canary and no more, the text tells, too.
+        """
         drill = self.drill
+        sure = {bird.id for bird in self.birds} if drill.config.canary.numbered else set().union(*strays.values())
+        certain = merged(certain, {tenant: names & sure for tenant, names in strays.items()})
         asked = delete(drill, places)
-        left = wait_until_gone(drill, places, asked=asked) + remove_from_target(drill, certain, places, self.hashes)
+        left = wait_until_gone(drill, places, asked=asked)
+        left += remove_from_target(drill, certain, merged(places, strays), self.hashes)
         if not left and not any(bird.lost for bird in self.birds):
             drill.events.done(INTENT)
         return left
@@ -181,8 +188,16 @@ class Canary:
         if self._anywhere and delete(self.drill, self._anywhere):
             self.drill.swept = merged(self._anywhere)
 
+    def _is_taken(self, bird: Bird) -> bool:
+        """Whether its id is a number under which FAISS holds a document: that may be a user's, and stays."""
+        held, swept = self._before.faiss.get(bird.tenant, {}), self._anywhere.get(bird.tenant, ())
+        if self.drill.config.canary.numbered and bird.id in held and bird.id not in swept:
+            bird.problem = f"{bird.tenant} has a document {bird.id}: set [canary] id to numbers that nobody uses"
+        return bool(bird.problem)
+
     def _reserved(self, side: Mapping[str, Iterable[str]]) -> Places:
-        is_one = self.drill.config.canary.is_one
+        """Return the ids that no document of a user has; of numbers that is not known, and their texts must tell."""
+        is_one = self.drill.config.canary.is_surely_one
         found = {tenant: {name for name in items if is_one(name)} for tenant, items in side.items()}
         return {tenant: names for tenant, names in found.items() if names}
 

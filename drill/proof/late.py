@@ -22,6 +22,7 @@ from drill.proof.strangers import Strangers, carries, in_words, some_of, strange
 from drill.record import Evidence, Scalar
 from drill.steps.inventories import MAX_LOOKED_UP, Inventory
 from drill.verdict import Verdict
+from drill.words import count
 
 if TYPE_CHECKING:
     from drill.steps.witness import WriteWitness
@@ -177,7 +178,8 @@ def _doubts(witness: "WriteWitness", again: Again, evidence: Evidence) -> Iterat
     known = witness.seen.not_written
     suspect = [place for place, copy in again.seen.copies.items() if copy is Copy.SUSPECT and place in known]
     if suspect and evidence.proof == Rank.EFFECT:
-        yield f"{len(suspect)} documents written since the reload have another copy on the target than at first"
+        seen = count(len(suspect), "document")
+        yield f"{seen} written since the reload with another copy on the target than at first"
     yield again.others.came
     yield _told(
         "what the purge has deleted had come to the target only since the reload", _since(witness, again.purged)

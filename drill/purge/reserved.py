@@ -24,7 +24,7 @@ class WithoutCanaries:
 
     def inventory(self, tenant: str) -> Iterator[tuple[str, str]]:
         """Yield what the primary yields, less the canaries."""
-        is_one, hashes = self._canary.is_one, self._hashes
+        is_one, hashes = self._canary.is_surely_one, self._hashes
         return (pair for pair in self._primary.inventory(tenant) if not is_one(pair[0]) and pair[1] not in hashes)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from drill import config
 from drill.content_hash import content_hash
+from drill.context import Drill
 from drill.proof import canary as canary_module
 from drill.proof.canary import Bird, Canary
 from drill.proof.letters import filled
@@ -179,6 +180,14 @@ def test_canaries_that_are_left_are_no_divergence(desk: Desk) -> None:
     assert dict(seen.inventory("a")) == Stores().faiss["a"]
 
 
+def test_a_users_document_under_a_reserved_number_is_compared(desk: Desk) -> None:
+    """Left out, its copy on the target would be an orphan, and purged."""
+    desk.stores.faiss["a"] |= {"7000": "a user's", "7001": "its hash"}
+    drill = numbered(desk)
+    seen = without_canaries(desk.stores, drill.config.canary, {"its hash"})  # type: ignore[arg-type]
+    assert dict(seen.inventory("a")) == {**Stores().faiss["a"], "7000": "a user's"}
+
+
 def test_bodies_have_the_shape_of_the_service() -> None:
     """Placeholders are filled in at any depth, and nothing else is."""
     body = {"space": "{tenant}", "items": [{"_id": "doc:{id}", "n": 1, "body": ["{text}", "{other}"]}]}
@@ -308,6 +317,36 @@ def test_what_came_late_for_an_earlier_drill_is_removed_from_the_target(desk: De
     desk.stores.target["b"] |= {"rollback-drill-canary-1": "old", "rollback-drill-canary-77": "old"}
     assert desk.judged(desk.drill(more=DELETES)).verdict is Verdict.PASS
     assert (desk.left, desk.canaries()) == ([], [])
+
+
+def numbered(desk: Desk) -> Drill:
+    """Return a drill whose canaries have whole numbers for ids."""
+    return desk.drill(more=DELETES, canary='*"\nid = "7000')
+
+
+def test_a_number_that_a_user_has_is_no_canary(desk: Desk) -> None:
+    """It is neither overwritten nor removed, from neither store; the instance is not proven, and it is said why."""
+    desk.stores.faiss["a"] |= {"7000": "a user's", "7345": "a user's"}
+    desk.stores.target["b"] |= {"7003": "an orphan", "7345": "an orphan"}
+    evidence = desk.judged(numbered(desk))
+    assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
+    assert "a has a document 7000: set [canary] id to numbers that nobody uses" in evidence.reason
+    assert desk.left == []
+    assert (len(desk.stores.faiss["a"]), len(desk.stores.faiss["b"]), len(desk.stores.target["b"])) == (42, 40, 42)
+
+
+def test_numbered_canaries_are_removed_from_both_stores(desk: Desk) -> None:
+    """Copies under their own numbers; what merely holds such a number and came meanwhile is a user's, and stays."""
+    for service in desk.services:
+        service.dual_write = True
+    drill = numbered(desk)
+    witness = WriteWitness(drill)
+    witness.begin()
+    assert witness.written.stores.faiss
+    desk.stores.target["a"]["order-7000"] = "a user's"
+    assert witness.judge(QUIET, desk.window()).verdict is Verdict.FAIL
+    assert witness.end() == []
+    assert (len(desk.stores.faiss["a"]), len(desk.stores.target["a"]), len(desk.stores.target["b"])) == (40, 41, 40)
 
 
 def test_a_search_finds_a_renamed_canary_where_faiss_cannot_be_seen(desk: Desk) -> None:
