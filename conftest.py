@@ -75,12 +75,18 @@ def _check_order(rows: Iterable[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Run no further row of a drill that was refused."""
+    """Run no further row of a drill that was refused; the row that was refused before it could run has failed."""
     from fixtures.session import KEY
 
-    drill = item.config.stash.get(KEY, None)
-    if drill is not None and drill.refused:
-        pytest.skip("the drill was refused")
+    drill, marker = item.config.stash.get(KEY, None), item.get_closest_marker("drill")
+    if drill is None or not drill.refused:
+        return
+    if marker is not None:
+        evidence = drill.record.entries[marker.args[0]].evidence
+        item.user_properties.append(("verdict", str(evidence.verdict)))
+        if evidence.verdict == "fail":
+            pytest.fail(evidence.line(), pytrace=False)
+    pytest.skip("the drill was refused")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

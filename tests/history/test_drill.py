@@ -167,5 +167,9 @@ def test_a_refused_drill_has_all_its_junit_cases_too(desk: Desk, tmp_path: Path)
     desk.env_file.unlink()
     path = tmp_path / "junit.xml"
     desk.drill("--junitxml", str(path)).expect(11)
-    rows = {properties(case)["row"] for case in ET.parse(path).getroot().iter("testcase")}
-    assert rows == set(CASES)
+    cases = {properties(case)["row"]: case for case in ET.parse(path).getroot().iter("testcase")}
+    assert cases.keys() == CASES.keys()
+    green = {row for row, case in cases.items() if all(case.find(kind) is None for kind in ("failure", "error"))}
+    assert green == CASES.keys() - {"preflight.env_file"}
+    assert all(cases[row].find("skipped") is not None for row in green)
+    assert properties(cases["preflight.env_file"])["verdict"] == "fail"
