@@ -1,10 +1,13 @@
 """What pytest counts of a row that is judged again after its test is its last verdict."""
 
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from _pytest.junitxml import LogXML, xml_key
 
 from drill.record import Entry, Evidence
 from drill.verdict import Verdict
@@ -67,6 +70,26 @@ def test_what_pytest_says_of_a_row_that_stayed_as_it_was_is_left_alone() -> None
     report = reported("failed", Verdict.NOT_RUN)
     report.longrepr = "Traceback"
     assert released(Entry(ROW, seen), seen, report).longreprtext == "Traceback"
+
+
+@pytest.mark.parametrize(("verdict", "failures"), [(Verdict.FAIL, 1), (Verdict.PASS, 0)])
+def test_what_got_worse_after_junit_was_written_is_a_failure_there(
+    tmp_path: Path, verdict: Verdict, failures: int
+) -> None:
+    """As where the search for secrets, which comes last, has found one."""
+    xml = LogXML(tmp_path / "junit.xml", None)
+    config = SimpleNamespace(hook=None, stash={xml_key: xml})
+    entry = Entry(ROW, Evidence(Verdict.PASS, "-"))
+    late = LateReports(cast("pytest.Config", config), {ROW: entry})
+    report = reported("passed", Verdict.PASS)
+    xml.pytest_sessionstart()
+    for plugin in (xml, late):
+        plugin.pytest_runtest_logreport(report)
+    xml.pytest_sessionfinish()
+    entry.evidence = Evidence(verdict, "a secret leaked")
+    late.correct_junit()
+    found = list(ET.parse(tmp_path / "junit.xml").getroot().iter("failure"))
+    assert [node.attrib["message"] for node in found] == ["fail: a secret leaked"] * failures
 
 
 @pytest.mark.parametrize(
