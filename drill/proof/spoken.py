@@ -83,6 +83,6 @@ def rolled_back(flag: Flag, value: object) -> bool | None:
     text = str(value).strip().lower() if isinstance(value, bool | int | float | str) else ""
     if flag is Flag.BACKEND:
         return text == "faiss" if text and isinstance(value, str) else None
-    if text in {"0.0", *_OFF} and value is not None:
+    if text in {"0.0", *_OFF}:
         return True
     return False if text in {"1.0", *_ON} else None

@@ -138,6 +138,16 @@ def test_workers_that_share_the_socket_must_all_agree(start: Start, tmp_path: Pa
     assert "holds another FF_RETRIEVAL_DUAL_WRITE than the file" in evidence.reason
 
 
+@pytest.mark.parametrize(("environ", "doubted"), [(ROLLED_BACK, False), ({"FF_RETRIEVAL_DUAL_WRITE": "ON"}, True)])
+def test_a_worker_without_the_flag_in_its_environment_is_spoken_for_by_none(
+    start: Start, tmp_path: Path, environ: dict[str, str], doubted: bool
+) -> None:
+    """It reads its file, whatever the other was started with; one that has the flag on is a doubt all the same."""
+    evidence = concluded(tmp_path, *start(environ, "OTHER=1"))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert ("holds another FF_RETRIEVAL_DUAL_WRITE" in evidence.reason) is doubted
+
+
 def test_another_users_process_is_said_to_be_one(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its sockets cannot be seen: the row says why the environment is no help."""
     url, began = start(ROLLED_BACK)

@@ -8,6 +8,7 @@ import pytest
 
 from drill.proof.flags import Flag
 from drill.proof.judge import prove_backend, prove_shadow
+from drill.proof.sent import BALANCED, WORKERS
 from drill.proof.spoken import ask, rolled_back
 from drill.verdict import Verdict
 from tests.library.server import ScriptedService, as_json, running
@@ -23,6 +24,8 @@ OFF = {"dual_write": False, "shadow_read": False, "backend": "faiss"}
         (Flag.DUAL_WRITE, False, True),
         (Flag.DUAL_WRITE, "OFF", True),
         (Flag.DUAL_WRITE, 0, True),
+        (Flag.DUAL_WRITE, 0.0, True),
+        (Flag.DUAL_WRITE, 1.0, False),
         (Flag.DUAL_WRITE, True, False),
         (Flag.DUAL_WRITE, "on", False),
         (Flag.DUAL_WRITE, 1, False),
@@ -124,3 +127,34 @@ def test_without_a_mapping_the_keys_of_the_env_file_are_understood_too(server: S
     said = {"FF_RETRIEVAL_DUAL_WRITE": "OFF", "FF_RETRIEVAL_SHADOW_READ": "ON", "RETRIEVAL_BACKEND": "faiss"}
     (told,) = (one.rolled_back for one in ask(spoken(server, tmp_path, said)).values())
     assert told == {Flag.DUAL_WRITE: True, Flag.SHADOW_READ: False, Flag.BACKEND: True}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([OFF, OFF, {}, OFF], None),  # one of the workers may have it on
+        ([{}, {**OFF, "dual_write": True}, {}, {}], False),
+        ([OFF, OFF, OFF, OFF], True),
+    ],
+)
+def test_a_worker_that_says_nothing_is_spoken_for_by_none(
+    server: ScriptedService, tmp_path: Path, answers: list[object], told: bool | None
+) -> None:
+    """One that says that the flag is on speaks for itself."""
+    drill = spoken(server, tmp_path, OFF)
+    left = iter(answers)
+    server.script["GET", "/flags"] = lambda _body: as_json(next(left))
+    assert ask(drill)[server.url].rolled_back.get(Flag.DUAL_WRITE) is told
+    assert next(left, None) is None
+
+
+@pytest.mark.parametrize(("listed", "times", "asked"), [(True, 0, WORKERS), (False, 0, BALANCED), (True, 1, 1)])
+def test_each_instance_is_asked_as_often_as_it_takes_to_meet_its_workers(
+    server: ScriptedService, tmp_path: Path, listed: bool, times: int, asked: int
+) -> None:
+    """An address that stands for several instances more often."""
+    server.script["GET", "/flags"] = as_json(OFF)
+    instances = f'instances = ["{server.url}"]' if listed else ""
+    toml = f'[service]\nbase_url = "{server.url}"\n{instances}\nflags_path = "/flags"\n'
+    ask(make_drill(tmp_path, toml=toml), times=times)
+    assert server.asked.count(("GET", "/flags")) == asked
