@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from drill.checks.flags import judge_shadow
+from drill.metrics.gauges import changed_gauges
 from drill.metrics.names import Names
+from drill.metrics.snapshot import Delta
 from drill.proof.judge import prove_shadow
 from drill.verdict import Verdict
 from tests.library.world import MIGRATING, A, key, make_drill, probes, reading, snapshot, window
@@ -28,6 +30,7 @@ TOML = f'[service]\ninstances = ["{A}"]\n'
         ("retrieval_shadow_queue_size", 4, 9, Verdict.FAIL),
         ("retrieval_shadow_last_age_seconds", 4, 34, Verdict.PASS),
         ("retrieval_shadow_x_sum", 4, 34, Verdict.PASS),
+        ("retrieval_shadow_x{quantile=0.5}", 4, 34, Verdict.PASS),
         ("retrieval_shadow_x_bucket{le=+Inf}", 4, 5, Verdict.FAIL),
         ("retrieval_shadow_x_bucket{le=0.1}", 4, 5, Verdict.PASS),
     ],
@@ -65,3 +68,11 @@ def test_a_service_may_spell_faiss_as_it_likes() -> None:
     """Two spellings on one page are one backend."""
     found = {key("retrieval_requests_total{backend=FAISS}"): 2.0, key("retrieval_requests_total{backend=Faiss}"): 3.0}
     assert Names({}).samples(found) == {key(FAISS): 5.0}
+
+
+def test_changed_gauges_are_counted_by_name_and_what_is_added_up_elsewhere_is_none() -> None:
+    """Each tenant has a gauge of its own; the parts of a summary are no gauges."""
+    tenants, summary = [f"{AGREEMENT}{{tenant={name}}}" for name in "abc"], "retrieval_shadow_x"
+    before = snapshot(A, {**dict.fromkeys(tenants, 0.8), summary: 1.0, f"{summary}_count": 1.0})
+    after = snapshot(A, {**dict.fromkeys(tenants[:2], 0.7), tenants[2]: 0.8, summary: 2.0, f"{summary}_count": 1.0})
+    assert list(changed_gauges(Delta(before, after), "retrieval_shadow_", ())) == [(f"{AGREEMENT} (values changed)", 2)]
