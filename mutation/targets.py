@@ -14,7 +14,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/stats.py": _library("stats", "slo"),
     "drill/limits.py": _library("limits", "service", "before", "http", "probe", "unmeasured"),
     "drill/standstill.py": _library("standstill"),
-    "drill/availability.py": _library("unmeasured", "slo"),
+    "drill/availability.py": _library("availability"),
     "drill/before.py": _library("before"),
     "drill/comeback.py": _library("comeback_states"),
     "drill/metrics/histogram.py": _library("histogram", "slo"),
