@@ -20,6 +20,11 @@ HOW = {
     Flag.BACKEND: "its requests must be counted by backend, or the service say its flags",
 }
 """What would prove a flag."""
+DECIDES = {
+    Rank.EFFECT: "what the service does says otherwise, and decides",
+    Rank.PROCESS: "the process itself says otherwise, and decides",
+}
+"""What stands against an environment that has another value."""
 
 
 def weigh(
@@ -38,7 +43,7 @@ def weigh(
     more than a restart. ``off`` are the flags that are as after the rollback: who disobeys one vouches for no other.
     """
     if evidence.verdict is Verdict.FAIL:
-        causes = _shadowed(environs(drill, window), flag, ())
+        causes = _shadowed(environs(drill, window), flag, {})
         return replace(evidence, reason="; ".join((evidence.reason, *causes)))
     said = spoken.ask(drill)
     against = [short(url) for url, one in said.items() if one.rolled_back.get(flag) is False]
@@ -50,7 +55,7 @@ def weigh(
     ranks = _ranks(drill, window, effect, words, off)
     rank = weakest(list(ranks.values()))
     problems = dict.fromkeys(
-        (*remarks, *(one.problem for one in said.values() if one.problem), *_shadowed(around, flag, effect))
+        (*remarks, *(one.problem for one in said.values() if one.problem), *_shadowed(around, flag, ranks))
     )
     detail: dict[str, Scalar] = {
         **evidence.detail,
@@ -72,12 +77,12 @@ def _words(told: Mapping[str, spoken.Spoken | Environ], flag: Flag, rank: Rank) 
     return {url: rank for url, one in told.items() if one.rolled_back.get(flag)}
 
 
-def _shadowed(around: Mapping[str, Environ], flag: Flag, effect: Collection[str]) -> list[str]:
+def _shadowed(around: Mapping[str, Environ], flag: Flag, ranks: Mapping[str, Rank]) -> list[str]:
     """Name the instances whose environment has another value of the flag: it wins over the file in most services."""
     told = []
     for url, one in around.items():
         if one.rolled_back.get(flag) is False:
-            decides = "what the service does says otherwise, and decides" if url in effect else "in most it wins"
+            decides = DECIDES.get(ranks.get(url, Rank.RESTART), "in most it wins")
             told.append(f"the environment of {one.note} holds another {flag.key} than the file: {decides}")
     return told
 

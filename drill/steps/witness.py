@@ -94,11 +94,12 @@ class WriteWitness:
         effect = self._instances(seen, window)
         if others.names:
             effect = frozenset()
-        if doubted := self._doubted(effect, window):
-            effect -= doubted
-            remarks.append(IDLE)
+        doubted = self._doubted(effect, window)
+        effect -= doubted
         remarks = [text for text in remarks if text]
         weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
+        if doubted and weighed.verdict is not Verdict.PASS:
+            weighed = replace(weighed, reason=f"{weighed.reason}; {IDLE}")
         if weighed.verdict is Verdict.PASS and not unknown.harmless(weighed.proof):
             weighed = weighed.judged(Verdict.INCONCLUSIVE, weighed.reason)
         if not others.names:

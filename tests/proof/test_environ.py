@@ -14,6 +14,7 @@ from drill.proof import listeners as listeners_module
 from drill.proof.environ import environs
 from drill.proof.flags import Flag
 from drill.proof.listeners import is_same, listeners, started_at
+from drill.proof.spoken import Spoken
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.world import probes, snapshot, window
@@ -114,6 +115,18 @@ def test_a_writer_never_seen_at_work_may_be_on_and_do_nothing(
     assert (evidence.verdict, evidence.proof) == (Verdict.INCONCLUSIVE, "restart")
     assert "in most it wins" in evidence.reason
     assert "a writer that is on and does nothing would look the same" in evidence.reason
+
+
+def test_the_process_own_word_settles_what_its_environment_leaves_open(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that the flag is off: nothing further is asked for."""
+    url, began = start({"FF_RETRIEVAL_DUAL_WRITE": "ON"})
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: {url: Spoken({Flag.DUAL_WRITE: True})})
+    evidence = concluded(tmp_path, url, began, a={"n1": "x1"})
+    assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "process")
+    assert "a writer that is on and does nothing" not in evidence.reason
+    assert "the process itself says otherwise, and decides" in evidence.reason
 
 
 @pytest.mark.parametrize("environ", [{}, {"FF_RETRIEVAL_DUAL_WRITE": "maybe"}])
