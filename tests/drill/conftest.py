@@ -30,18 +30,14 @@ def stack(running_stack: Stack, incident_env: bytes) -> Iterator[Stack]:
     if running_stack.env_file.read_bytes() != incident_env:
         running_stack.env_file.write_bytes(incident_env)
         running_stack.reload()
+    pids = running_stack.status().instances
     yield running_stack
-    for name in set(running_stack.status().faults) - set(INCIDENT):
+    added = set(running_stack.status().faults) - set(INCIDENT)
+    for name in added:
         running_stack.fault(name, on=False)
-    running_stack.env_file.write_bytes(incident_env)
-    running_stack.reload()
-
-
-@pytest.fixture
-def fresh_stack(tmp_path: Path) -> Iterator[Stack]:
-    """Return a stack of its own, whose seeded delta nobody has purged."""
-    with Stack.start(tmp_path / "fresh") as stack:
-        yield stack
+    if added or running_stack.env_file.read_bytes() != incident_env or running_stack.status().instances != pids:
+        running_stack.env_file.write_bytes(incident_env)
+        running_stack.reload()
 
 
 @pytest.fixture
@@ -55,5 +51,7 @@ def env_desk(tmp_path: Path) -> Desk:
     """Return a desk on an env file whose service is not there."""
     env_file = tmp_path / "service.env"
     env_file.write_bytes(ENV)
-    (tmp_path / "drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n')
-    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports")
+    (tmp_path / "drill.toml").write_text(
+        f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n[slo]\nobserve_s = 1\n'
+    )
+    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports", observe_s="1")

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T", str, bytes)
 ROOT = Path(__file__).resolve().parents[2]
 ENV = b"# service\nFF_RETRIEVAL_DUAL_WRITE=ON\nFF_RETRIEVAL_SHADOW_READ=ON\nRETRIEVAL_BACKEND=pgvector\n"
 """An env file before the rollback."""
@@ -16,6 +18,16 @@ DEAD = "http://127.0.0.1:9"
 """Where nothing listens."""
 QUICK = {"DRILL_SLO__OBSERVE_S": "8"}
 """A short observation; everything else as delivered."""
+
+
+@contextmanager
+def surely_ended(process: "subprocess.Popen[T]") -> Iterator["subprocess.Popen[T]"]:
+    """End a process and close its pipes whatever becomes of its test: what is left behind would fail another one."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class Desk:
     env_file: Path
     artifacts: Path
     reports: Path
+    observe_s: str = field(default=QUICK["DRILL_SLO__OBSERVE_S"], kw_only=True)
+    """How long is observed; of a service that is not there nothing is seen, however long."""
 
     def command(self, *options: str) -> list[str]:
         """Return the command line of a drill."""
@@ -76,7 +90,7 @@ class Desk:
     def drill(self, *options: str, timeout_s: float = 240, **environ: str) -> Ran:
         """Run a drill to its end."""
         command = self.command(*options)
-        env = {**os.environ, "GITHUB_ACTIONS": "", **QUICK, **environ}
+        env = {**os.environ, "GITHUB_ACTIONS": "", "DRILL_SLO__OBSERVE_S": self.observe_s, **environ}
         done = subprocess.run(
             command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
         )

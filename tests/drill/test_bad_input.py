@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drill.harness import DEAD, ENV, ROOT, Desk
+from tests.drill.harness import DEAD, ENV, ROOT, Desk, surely_ended
 
 
 def clear_line(output: str, *words: str) -> None:
@@ -109,8 +109,8 @@ def test_a_service_that_nothing_listens_for_is_red_and_what_was_down_before_is_n
 
 def test_a_second_drill_at_the_same_time_is_refused(env_desk: Desk) -> None:
     env_desk.env_file.with_name("drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 30\n')
-    first = subprocess.Popen(env_desk.command("--apply"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
+    begun = subprocess.Popen(env_desk.command("--apply"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with surely_ended(begun) as first:
         while env_desk.env_file.read_bytes() == ENV:
             assert first.poll() is None
         ran = env_desk.drill("--apply")
@@ -119,8 +119,5 @@ def test_a_second_drill_at_the_same_time_is_refused(env_desk: Desk) -> None:
         assert [entry["result"] for entry in ran.entries] == ["refused"]
         first.terminate()
         output, _ = first.communicate(timeout=60)
-    finally:
-        first.kill()
-        first.communicate()
     assert first.returncode == 12, output.decode()
     assert [entry["result"] for entry in env_desk.journal()] == ["refused", "interrupted"]

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sandbox.stack import Stack
-from tests.drill.harness import QUICK, ROOT, Desk
+from tests.drill.harness import QUICK, ROOT, Desk, surely_ended
 
 CANARY = "rollback-drill-canary-"
 
@@ -34,12 +34,13 @@ def canaries(stack: Stack) -> list[str]:
 def ended_while_it_is_there(stack: Stack, desk: Desk, number: signal.Signals) -> int:
     """Run a drill until its canary is in FAISS, and end it there; return its exit code."""
     command = desk.command("--apply")
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **QUICK}, stdout=subprocess.DEVNULL)
-    while not canaries(stack):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(number)
-    return process.wait(60)
+    begun = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **QUICK}, stdout=subprocess.DEVNULL)
+    with surely_ended(begun) as process:
+        while not canaries(stack):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        return process.wait(60)
 
 
 @pytest.mark.long

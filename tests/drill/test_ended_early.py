@@ -2,32 +2,36 @@
 
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.drill.harness import DEAD, ENV, ROOT, Desk
+from tests.drill.harness import DEAD, ENV, ROOT, Desk, surely_ended
 
 AFTER = ENV.replace(b"WRITE=ON", b"WRITE=OFF").replace(b"READ=ON", b"READ=OFF").replace(b"pgvector", b"faiss")
 
 
-def begin(desk: Desk) -> "subprocess.Popen[bytes]":
-    """Start a drill and return it when its flags are on disk and it waits for a service that is not there."""
+@contextmanager
+def begun(desk: Desk) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a drill and yield it when its flags are on disk and it waits for a service that is not there."""
     desk.env_file.with_name("drill.toml").write_text(f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 60\n')
-    process = subprocess.Popen(desk.command("--apply"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while desk.env_file.read_bytes() == ENV:
-        assert process.poll() is None
-    events = next(desk.artifacts.glob("drills/*/events.ndjson"))
-    while b'"action": "reload"' not in events.read_bytes():
-        assert process.poll() is None
-    return process
+    started = subprocess.Popen(desk.command("--apply"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with surely_ended(started) as process:
+        while desk.env_file.read_bytes() == ENV:
+            assert process.poll() is None
+        events = next(desk.artifacts.glob("drills/*/events.ndjson"))
+        while b'"action": "reload"' not in events.read_bytes():
+            assert process.poll() is None
+        yield process
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_drill_in_order_with_journal_and_report(env_desk: Desk, number: signal.Signals) -> None:
-    process = begin(env_desk)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
+    with begun(env_desk) as process:
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 12, output
     (entry,) = env_desk.journal()
     assert entry["result"] == "interrupted"
@@ -37,9 +41,8 @@ def test_a_signal_ends_the_drill_in_order_with_journal_and_report(env_desk: Desk
 
 
 def test_a_killed_drill_is_entered_as_interrupted_by_the_next_run(env_desk: Desk) -> None:
-    process = begin(env_desk)
-    process.kill()
-    process.communicate(timeout=30)
+    with begun(env_desk) as process:
+        process.kill()
     assert not list(env_desk.journal())
     env_desk.env_file.write_bytes(ENV)  # a dry-run with changes to make waits for no observation
     ran = env_desk.drill()

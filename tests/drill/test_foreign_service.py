@@ -83,12 +83,3 @@ def test_without_a_target_an_automatic_purge_is_inconclusive(foreign: Desk) -> N
     ran = foreign.drill("--apply")
     ran.expect(10)
     assert ran.not_green == {"purge_delta"}
-
-
-def test_a_service_that_shows_nothing_of_dual_write_is_not_proven(foreign: Desk) -> None:
-    """No document, no word of the process: that the file says OFF and no counter moves is no proof."""
-    assert foreign.drill("--purge", "off").code == 0
-    ran = foreign.drill("--apply", "--purge", "off")
-    ran.expect(10)
-    assert ran.not_green == {"disable_dual_write"}
-    assert "by a restart only" in ran.reason("disable_dual_write")

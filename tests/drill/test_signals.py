@@ -15,7 +15,7 @@ import pytest
 
 from drill.journal.verify import verify
 from tests.drill import gate
-from tests.drill.harness import ENV, ROOT, Desk
+from tests.drill.harness import ENV, ROOT, Desk, surely_ended
 
 AFTER = ENV.replace(b"WRITE=ON", b"WRITE=OFF").replace(b"READ=ON", b"READ=OFF").replace(b"pgvector", b"faiss")
 LONGEST_S = 60.0
@@ -239,16 +239,15 @@ def knock_at(server: socket.socket, master: int) -> socket.socket:
 def test_a_reader_that_has_seen_enough_does_not_stop_the_drill(env_desk: Desk) -> None:
     """``| head``: the pipe breaks after the first row."""
     environ = {**os.environ, **settings(Phase("step")), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        env_desk.command("--apply"), cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    begun = subprocess.Popen(
+        env_desk.command("--apply"), cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    assert process.stdout is not None
-    while b"preflight.env_file" not in process.stdout.readline():
-        assert process.poll() is None
-    process.stdout.close()
-    assert process.wait(LONGEST_S) == 1
-    assert process.stderr is not None
-    process.stderr.close()
+    with surely_ended(begun) as process:
+        assert process.stdout is not None
+        while b"preflight.env_file" not in process.stdout.readline():
+            assert process.poll() is None
+        process.stdout.close()
+        assert process.wait(LONGEST_S) == 1
     (entry,) = env_desk.journal()
     assert (entry["result"], entry["exit_code"]) == ("failure", 1)
     assert env_desk.env_file.read_bytes() == AFTER

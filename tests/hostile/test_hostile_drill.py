@@ -104,7 +104,9 @@ def hostile(tmp_path: Path) -> Iterator[Hostile]:
     )
     thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    yield Hostile(Desk(env_file, tmp_path / "left" / "artifacts", tmp_path / "left" / "reports"), service)
+    yield Hostile(
+        Desk(env_file, tmp_path / "left" / "artifacts", tmp_path / "left" / "reports", observe_s="1"), service
+    )
     service.shutdown()
     service.server_close()
 

@@ -140,7 +140,7 @@ class Planted:
         env_file.parent.mkdir()
         env_file.write_text(ENV)
         env_file.with_name("drill.toml").write_text(TOML)
-        return cls(Desk(env_file, home / "left" / "artifacts", home / "left" / "reports"))
+        return cls(Desk(env_file, home / "left" / "artifacts", home / "left" / "reports", observe_s="1"))
 
     @property
     def left(self) -> Path:
