@@ -228,6 +228,54 @@ def test_answers_fail_if_most_of_them_are_unknown_and_half_is_not_most(
     assert judged(drill).verdict is verdict
 
 
+def anew(drill: Drill, number: int, *answers: list[str]) -> None:
+    """Note the answers to a query that nobody had asked before."""
+    for at, ids in enumerate(answers):
+        drill.prober.answered.note(Ask(INSTANCE, "a", f"new {number}", fresh=True), LATE + at, reply(ids))
+
+
+@pytest.mark.parametrize(
+    ("asked", "empty", "verdict"),
+    [
+        (1, 0, Verdict.PASS),
+        (2, 1, Verdict.PASS),
+        (4, 2, Verdict.PASS),
+        (3, 2, Verdict.FAIL),
+        (2, 2, Verdict.FAIL),
+        (1, 1, Verdict.INCONCLUSIVE),  # one alone may find nothing
+    ],
+)
+def test_new_queries_of_which_most_find_nothing_while_known_ones_do_are_answered_by_a_cache(
+    tmp_path: Path, asked: int, empty: int, verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    answer(drill, ["d1", "d2"])
+    for number in range(asked):
+        anew(drill, number, [] if number < empty else ["d3"])
+    evidence = judged(drill)
+    assert evidence.verdict is verdict
+    assert ("a cache may stand in for a dead index" in evidence.reason) is (verdict is not Verdict.PASS)
+
+
+@pytest.mark.parametrize(
+    ("known", "answers", "verdict"),
+    [
+        ([["d1"]], [["d3"], [], []], Verdict.FAIL),
+        ([["d1"]], [[], ["d3"]], Verdict.PASS),
+        ([["d1"], []], [[]], Verdict.PASS),  # nothing finds anything: other rows say so
+    ],
+)
+def test_of_queries_that_are_asked_again_the_last_answer_counts(
+    tmp_path: Path, known: list[list[str]], answers: list[list[str]], verdict: Verdict
+) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    for at, ids in enumerate(known):
+        answer(drill, ids, at=EARLY + at)
+    for number in range(2):
+        anew(drill, number, *answers)
+    assert judged(drill).verdict is verdict
+
+
 def test_ids_that_are_numbers_are_ids(tmp_path: Path) -> None:
     drill = begun(tmp_path, {"a": ["7", "8", "9"]})
     answer(drill, [7, 8])
