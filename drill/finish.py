@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,15 @@ from drill.journal.log import journal_path
 from drill.journal.rescue import Appended, adopt_rescued, append_or_rescue
 from drill.launch import Launch
 from drill.plans import make_plan, save_plan
-from drill.record import DrillRecord, Evidence, Scalar
+from drill.record import DrillRecord, Entry, Evidence, Scalar
 from drill.unfinished import PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Result, Verdict
 
 if TYPE_CHECKING:
     from drill.leaks import Search
+
+Look = Callable[[Drill], Evidence | None]
+"""Judges a row once more; ``None`` where nothing has changed."""
 
 
 def close_measurements(started: Launch, began: float) -> None:
@@ -30,10 +33,7 @@ def close_measurements(started: Launch, began: float) -> None:
     if started.drill is not None and started.drill.probing:
         started.drill.prober.stop()
     if started.drill is not None and not record.interrupted:
-        from drill.proof.late import look_again
-
         _look_once_more(started.drill)
-        look_again(started.drill)
         _foresee(started.drill)
     if started.drill is not None and started.drill.probing:
         _availability(started.drill)
@@ -57,18 +57,28 @@ def late_warnings(started: Launch) -> list[str]:
 
 
 def _look_once_more(drill: Drill) -> None:
-    """Judge again what may have changed between its row and the end of the drill; a verdict only gets worse."""
+    """Judge again what may have changed between its row and the end of the drill."""
+    from drill.checks.environment_kept import environment_again
     from drill.checks.faiss_kept import faiss_again
+    from drill.proof.late import look_again
+
+    _again(drill, "post.faiss", faiss_again)
+    look_again(drill)
+    _again(drill, "post.environment", environment_again)  # the last: whatever takes time is over by now
+
+
+def _again(drill: Drill, row: str, look: Look) -> None:
+    """Judge a row again; its verdict only gets worse."""
     from drill.leaks.of_drill import withheld
 
-    entry = drill.record.entries["post.faiss"]
+    entry = drill.record.entries[row]
     if entry.evidence.verdict is Verdict.NOT_RUN:
         return
     try:
-        found = faiss_again(drill)
+        found = look(drill)
     except Exception as error:  # noqa: BLE001 - the report and the journal line are written whatever becomes of a look
         found = Evidence(Verdict.ERROR, f"the drill itself failed: {type(error).__name__}; please report it")
-    if found is not None and found.verdict.rank > entry.evidence.verdict.rank:
+    if found is not None and (found.verdict.rank > entry.evidence.verdict.rank or _news(found, entry)):
         reason = f"at the end of the drill: {found.reason}"
         entry.evidence = withheld(found.judged(found.verdict, reason), drill.leaks)
         drill.events.row(entry)
@@ -80,6 +90,12 @@ def _foresee(drill: Drill) -> None:
 
     with suppress(Exception):  # advice is no reason to lose the end of the drill
         drill.record.unprovable = unprovable(drill)
+
+
+def _news(found: Evidence, entry: Entry) -> bool:
+    """Whether a row that stays green has more to tell: the env file was written again, by the ladder or by others."""
+    green = found.verdict is entry.evidence.verdict is Verdict.PASS
+    return green and entry.id == "post.environment" and found.reason != entry.evidence.reason
 
 
 def _say_what_is_not_searched(started: Launch) -> None:
@@ -133,8 +149,10 @@ def keep_plan(started: Launch) -> tuple[Path, ...]:
 
     A dry-run makes a plan for a later ``--apply --plan``; an ``--apply`` keeps its own, as part of the evidence.
     """
+    from drill.checks.environment_kept import has_moved
+
     drill, record = started.drill, started.record
-    if drill is None or record.refused or drill.plan.unchanged:
+    if drill is None or record.refused or drill.plan.unchanged or (not record.apply and has_moved(drill)):
         return ()
     counts = record.purge
     known = {"orphans": counts.orphans, "stale": counts.stale, "missing": counts.missing}

@@ -118,7 +118,8 @@ def _open(
 def _required(row: str, drill: Drill) -> bool:
     """Whether a check must be green for a success (DESIGN.md sections 3 to 5).
 
-    A dry-run that would change something cannot judge the rolled-back state: only its prerequisites are required.
+    A dry-run that would change something cannot judge the rolled-back state: only its prerequisites are required, and
+    that the env file stays as it was.
     """
     if row.startswith("reopen."):
         return drill.reopen
@@ -130,7 +131,7 @@ def _required(row: str, drill: Drill) -> bool:
         return False
     if row == "preflight.rehearsal":
         return bool(drill.config.rehearsal.command) and not drill.apply
-    return row.startswith("preflight.") or drill.apply or drill.plan.unchanged
+    return row.startswith("preflight.") or row == "post.environment" or drill.apply or drill.plan.unchanged
 
 
 def new_record(options: Options) -> DrillRecord:

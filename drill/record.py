@@ -32,6 +32,7 @@ CHECK_IDS = (
     "post.circuit_open",
     "post.shadow_silent",
     "post.backend",
+    "post.environment",
     "post.faiss",
     "reopen.shadow_read",
     "reopen.dual_write",

@@ -14,7 +14,7 @@ from drill.checks.flags import judge_backend, judge_shadow
 from drill.checks.silence import short
 from drill.comeback import Comeback, new_processes
 from drill.context import Drill
-from drill.envfile import FLAGS, EnvWriteFailed
+from drill.envfile import FLAGS, EnvWriteFailed, plan_edit
 from drill.errors import Refused
 from drill.observation import Reading
 from drill.service import pause_s
@@ -98,8 +98,9 @@ class Rollback:
     def _write(self) -> None:
         drill = self._drill
         drill.hold_plan()  # asked where the write is: `-k` may have left out the row that asks it
-        plan = drill.plan if len(self.wanted) == len(FLAGS) else drill.env_file.plan(self.wanted)
-        if not plan.unchanged:
+        whole = len(self.wanted) == len(FLAGS)
+        plan = drill.plan if whole else plan_edit(drill.plan.old_bytes, self.wanted)
+        if plan.refusal or not plan.unchanged:
             with held_back():
                 self._replace(plan)
         self.progress = Progress.WRITTEN
@@ -134,6 +135,7 @@ class Rollback:
         if drill.written_at is None:
             drill.before = drill.glance_at_metrics()
         else:
+            self._hold_written()
             self._reload()
         if self.problem:
             self._undo()
@@ -141,6 +143,13 @@ class Rollback:
         self._settle()
         drill.rolled_back = True
         self.progress = Progress.EFFECTIVE
+
+    def _hold_written(self) -> None:
+        """Raise `Refused` if somebody has put other flags back: a restart would cost users, and change nothing."""
+        from drill.checks.environment_kept import not_as_left
+
+        if moved := not_as_left(self._drill):
+            raise Refused(f"the service was not reloaded: {moved}")
 
     def _reload(self) -> None:
         """Make the service take the flags; what goes wrong is in ``problem`` only if it is this change's doing."""

@@ -34,7 +34,7 @@ class Runner:
     _later: dict[str, tuple[Look, Evidence]] = field(default_factory=dict)
 
     def check(self, row: str, look: Look) -> Entry:
-        """Run a check of the prerequisites: judged in a dry-run too."""
+        """Run a check that needs no rollback to judge: of the prerequisites, of the env file."""
         return self._run(row, lambda: (Outcome.NOT_RUN, self._now_or_later(row, look)))
 
     def smoke(self, row: str, look: Look) -> Entry:

@@ -6,6 +6,7 @@ the process environment names directories below which nothing is asked: a mounte
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ TRUSTED_DIRS = "DRILL_TRUSTED_DIRS"
 _ACL = "system.posix_acl_access"
 _GROUPS, _USERS = Path("/etc/group"), Path("/etc/passwd")
 _MAX_LINKS = 40
+_HANDLE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,12 @@ def _members(gid: int) -> tuple[frozenset[int], bool]:
     if group is not None:
         found |= {users.get(name, (-1, -1))[0] for name in group[3].split(",") if name}
     return frozenset(found), group is not None
+
+
+def user_name(uid: int) -> str:
+    """Return a user as it may be shown; the name is the local files', no directory service is waited for."""
+    name = next((fields[0] for fields in _table(_USERS, 4) if int(fields[2]) == uid), "")
+    return f"user {name} (uid {uid})" if _HANDLE.fullmatch(name) else f"uid {uid}"
 
 
 def _table(path: Path, fields: int) -> Iterator[list[str]]:

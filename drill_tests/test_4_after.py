@@ -1,6 +1,6 @@
 """After the rollback: the service is where it was put, and everything else is silent."""
 
-from drill.checks import faiss_kept, post
+from drill.checks import environment_kept, faiss_kept, post
 from fixtures.rows import Row, row
 
 
@@ -38,6 +38,12 @@ def test_shadow_silent(drill: Row) -> None:
 def test_backend(drill: Row) -> None:
     """At the end, every instance is healthy and still answers from FAISS only."""
     drill.observe(post.backend)
+
+
+@row("post.environment", order=47)
+def test_environment(drill: Row) -> None:
+    """The env file is still what this drill made of it, in the same file; looked at once more at the end."""
+    drill.check(environment_kept.environment)
 
 
 @row("post.faiss", order=48)

@@ -59,6 +59,11 @@ class EditPlan:
         return self.new_bytes == self.old_bytes
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that were asked for."""
+        return tuple(key for key, _ in self.wanted)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """One line for each group of readers that will not see the wanted values.
 

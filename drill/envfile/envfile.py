@@ -1,15 +1,17 @@
 """An env file under its lock: read, plan, apply, restore."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from drill.envfile.edit import EditPlan, plan_edit
+from drill.envfile.failure import EnvWriteFailed
 from drill.envfile.files import Snapshot, find, record_path, snapshot, sweep
 from drill.envfile.flags import FLAGS
 from drill.envfile.inode_lock import InodeLock
+from drill.envfile.left import Left
 from drill.envfile.lock import Lock, acquire
 from drill.envfile.osops import OsLayer, exists, said
 from drill.envfile.read import read_values
@@ -36,6 +38,7 @@ class EnvFile:
         self._backed_up = False
         self._ours: list[bytes] = []
         """Contents this drill has written or tried to."""
+        self._left: Left | None = None
 
     @classmethod
     def open(cls, path: Path, *, intents: IntentLog, read_only: bool = False, ops: OsLayer | None = None) -> "EnvFile":
@@ -87,7 +90,9 @@ class EnvFile:
 
     def plan(self, wanted: Mapping[str, str] = FLAGS) -> EditPlan:
         """Plan to set ``wanted``; raise ``EnvFileRefused`` if the file must not be edited."""
-        plan = plan_edit(snapshot(self._ops, self.path).data, wanted)
+        found = snapshot(self._ops, self.path)
+        self._left = self._left or Left.of(found)
+        plan = plan_edit(found.data, wanted)
         if plan.refusal:
             raise EnvFileRefused(f"{self.path.name} is refused: {plan.refusal}; repair the file and run again")
         return plan
@@ -104,8 +109,27 @@ class EnvFile:
             raise EnvFileRefused(
                 f"{self.path.name} was changed since it was planned; expected the same bytes; run again"
             )
-        if not plan.unchanged:
-            self._write(current, plan.new_bytes)
+        if plan.unchanged:
+            self._left = Left.of(current, plan.keys)
+        else:
+            self._write(current, plan.new_bytes, plan.keys)
+
+    @property
+    def left(self) -> Left:
+        """The file as this drill last left it: as it was found when first planned for, written or put back."""
+        assert self._left is not None, "a drill plans before it looks back"
+        return self._left
+
+    def look(self) -> Snapshot:
+        """Read the file once more, whoever has it now; other names of it do not matter to who only reads.
+
+        Raises ``EnvFileRefused`` if it is gone, of another kind or unreadable.
+        """
+        return snapshot(self._ops, self.path, linked=True)
+
+    def is_from_before(self, data: bytes) -> bool:
+        """Whether these are the bytes from before this drill's first write."""
+        return self._original is not None and data == self._original.data
 
     def restore(self) -> None:
         """Put back the bytes from before this drill's first write; nothing if nothing was written.
@@ -116,6 +140,7 @@ class EnvFile:
             return
         current = snapshot(self._ops, self.path)
         if current.data == self._original.data:
+            self._left = Left.of(current)
             return
         if current.data not in self._ours:
             raise EnvFileRefused(
@@ -123,7 +148,7 @@ class EnvFile:
             )
         self._write(current, self._original.data)
 
-    def _write(self, current: Snapshot, new: bytes) -> None:
+    def _write(self, current: Snapshot, new: bytes, keys: Iterable[str] = ()) -> None:
         if self._read_only or self._lock is None:
             raise EnvFileRefused(f"{self.path.name} was opened to be read only; nothing was written")
         self._lock.check()
@@ -134,7 +159,10 @@ class EnvFile:
             back_up(self._ops, self.path, self._original)
             self._backed_up = True
         try:
-            replace(self._ops, self.path, current, new, self._intents)
+            self._left = Left.of(replace(self._ops, self.path, current, new, self._intents), keys)
+        except EnvWriteFailed as failure:
+            self._left = Left(new, None, Left.keys_with(keys)) if failure.changed else self._left
+            raise
         finally:
             if self._inode_lock is not None:
                 self._inode_lock.renew()

@@ -33,19 +33,19 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_nlink)
 
 
-def check_kind(name: str, status: os.stat_result) -> None:
-    """Refuse what is not one plain file under one name."""
+def check_kind(name: str, status: os.stat_result, *, linked: bool = False) -> None:
+    """Refuse what is not one plain file under one name; with ``linked``, under however many."""
     if stat.S_ISLNK(status.st_mode):
         raise EnvFileRefused(f"{name} is a symlink; expected a regular file; give the path of the file it points to")
     if not stat.S_ISREG(status.st_mode):
         raise EnvFileRefused(f"{name} is not a regular file; expected the service's env file; check --env-file")
-    if status.st_nlink > 1:
+    if status.st_nlink > 1 and not linked:
         raise EnvFileRefused(
             f"{name} has {status.st_nlink} hard links; expected one, as a replace parts them; copy it to its own file"
         )
 
 
-def find(ops: OsLayer, path: Path) -> os.stat_result:
+def find(ops: OsLayer, path: Path, *, linked: bool = False) -> os.stat_result:
     """Return the status of the env file; refuse what is missing, out of reach or of the wrong kind."""
     try:
         status = ops.lstat(path)
@@ -55,26 +55,26 @@ def find(ops: OsLayer, path: Path) -> os.stat_result:
         raise EnvFileRefused(
             f"{path.name} cannot be looked at ({said(error)}); check --env-file and its rights"
         ) from None
-    check_kind(path.name, status)
+    check_kind(path.name, status, linked=linked)
     return status
 
 
-def snapshot(ops: OsLayer, path: Path) -> Snapshot:
+def snapshot(ops: OsLayer, path: Path, *, linked: bool = False) -> Snapshot:
     """Read the env file; refuse by the rules of ``find``, and what is too large or unreadable."""
-    find(ops, path)
+    find(ops, path, linked=linked)
     try:
         fd = ops.open(path, READ_FLAGS)
         try:
-            return _read(ops, fd, path.name)
+            return _read(ops, fd, path.name, linked=linked)
         finally:
             ops.close(fd)
     except OSError as error:
         raise EnvFileRefused(f"{path.name} cannot be read ({said(error)}); the drill must be able to read it") from None
 
 
-def _read(ops: OsLayer, fd: int, name: str) -> Snapshot:
+def _read(ops: OsLayer, fd: int, name: str, *, linked: bool) -> Snapshot:
     status = ops.fstat(fd)
-    check_kind(name, status)
+    check_kind(name, status, linked=linked)
     data = read_all(ops, fd, MAX_BYTES)
     if len(data) > MAX_BYTES:
         raise EnvFileRefused(f"{name} has more than {MAX_BYTES} bytes; expected an env file; check --env-file")

@@ -48,8 +48,10 @@ def back_up(ops: OsLayer, path: Path, original: Snapshot) -> None:
         raise _not_begun(path, "backup", error) from None
 
 
-def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog) -> None:
-    """Replace ``old`` by ``new``. Raises ``EnvWriteFailed``, or ``EnvFileRefused`` if the file changed meanwhile.
+def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: IntentLog) -> Snapshot:
+    """Replace ``old`` by ``new`` and return what was read back.
+
+    Raises ``EnvWriteFailed``, or ``EnvFileRefused`` if the file changed meanwhile.
 
     The facts recorded are sizes and the inode, which tells whether the rename took place. No digest: with a guessable
     secret in a small file, a digest is as good as the secret.
@@ -61,7 +63,7 @@ def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: Intent
         raise _not_begun(path, "record of the intent", error) from None
     try:
         _swap(ops, path, old, new)
-        _read_back(ops, path, new)
+        written = _read_back(ops, path, new)
     except _Moved:
         _record_end(intents, path, _OnDisk.OLD)
         raise EnvFileRefused(
@@ -74,6 +76,7 @@ def replace(ops: OsLayer, path: Path, old: Snapshot, new: bytes, intents: Intent
     if not _record_end(intents, path, _OnDisk.NEW):
         text = f"{path.name} is written, but that could not be recorded; check the disk"
         raise EnvWriteFailed(text, changed=True, written=True)
+    return written
 
 
 def _not_begun(path: Path, lacking: str, error: OSError) -> EnvWriteFailed:
@@ -115,13 +118,14 @@ def _check_still(ops: OsLayer, path: Path, old: Snapshot) -> None:
         raise _Moved
 
 
-def _read_back(ops: OsLayer, path: Path, new: bytes) -> None:
+def _read_back(ops: OsLayer, path: Path, new: bytes) -> Snapshot:
     try:
-        same = snapshot(ops, path).data == new
+        found = snapshot(ops, path)
     except EnvFileRefused:
-        same = False
-    if not same:
+        raise _NotProven from None
+    if found.data != new:
         raise _NotProven
+    return found
 
 
 def _on_disk(ops: OsLayer, path: Path, old: Snapshot, new: bytes) -> _OnDisk:

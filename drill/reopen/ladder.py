@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from drill.checks.environment_kept import not_as_left
 from drill.checks.flags import judge_backend, judge_dual_write
 from drill.comeback import Comeback
 from drill.context import Drill
@@ -82,6 +83,8 @@ class Ladder:
             raise
 
     def _stand(self, rung: Rung) -> Evidence:
+        if moved := not_as_left(self.drill):
+            return self._fall_back(Evidence(Verdict.FAIL, moved))
         if problem := self._take(rung):
             return self._fall_back(Evidence(Verdict.FAIL, f"the service did not take it: {problem}"))
         hold = Hold(self.drill, rung, self._baseline_ms)
@@ -111,6 +114,10 @@ class Ladder:
                 drill.env_file.apply(plan)
                 drill.record.changes |= {change.key: change.after for change in plan.changes}
                 drill.events.done("set_flags", keys=len(plan.changes))
+        else:
+            drill.env_file.apply(plan)  # writes nothing: what is there is what is wanted from here on
+        if moved := not_as_left(drill):
+            return moved
         drill.events.intent(RELOAD)
         with drill.trace.during(MarkKind.RELOAD, rung.name):
             problem = self._reload(before, well)

@@ -30,6 +30,7 @@ TITLES = {
     "post.circuit_open": "Circuit breaker and outbox are quiet",
     "post.shadow_silent": "Every shadow metric is silent",
     "post.backend": "Still FAISS on every instance",
+    "post.environment": "The env file is as it was left",
     "post.faiss": "FAISS still holds its documents",
     "reopen.shadow_read": "Re-open: shadow-read",
     "reopen.dual_write": "Re-open: dual-write",

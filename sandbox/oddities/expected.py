@@ -29,6 +29,13 @@ UNDESCRIBED = "the binary format does not describe families without samples: sil
 STATED: dict[str, Expected] = {
     "env_file_of_systemd": _well("lines that python-dotenv skips are left alone, and hold up no rollback"),
     "own_names": _well("what merely serves as a default stops nothing, and nobody reads other values"),
+    "env_touched": replace(
+        _tells(
+            "other lines of the env file are whose they are; the flags read as they were written",
+            **{"post.environment": "other lines are not as they were; replaced at "},
+        ),
+        instance=0,
+    ),
     "async_ingest": _well("a write that is done later is a write: the canary is waited for"),
     "ingest_takes_long": replace(
         _well("each process says that it is off; the canary is found and removed when it comes"),

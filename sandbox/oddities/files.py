@@ -1,8 +1,10 @@
 """Env files that hold more than plain statements."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from sandbox.faults.hooks import Hooks, Places
+from sandbox.faults.managed import Managed
 from sandbox.faults.registry import oddity
 
 
@@ -36,3 +38,12 @@ class OwnNames(_Lines):
         b'PROM_QUERY_URL=op://prod/monitoring/url\nDOTENV_PUBLIC_KEY="0342"\nTOKEN="encrypted:BMCXX4QN8a8o="\n'
         b"BASE=/srv\nDATA=${BASE}/data/${MISSING:-x}\n"
     )
+
+
+@oddity
+class EnvTouched(Managed):
+    """9 s after the boot configuration management puts its line in front of the env file; the flags stay."""
+
+    def comes(self, env_file: Path) -> None:
+        """Put the line in front."""
+        self.put(env_file, b"# managed by hand and by machine\n" + env_file.read_bytes())

@@ -1,7 +1,7 @@
 """Settings of one instance: the env file as it is at start, overlaid by the process environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.service.errors import SettingsError
@@ -40,6 +40,8 @@ class Settings:
     dsn: str
     default_tenant: str
     tenants: tuple[str, ...]
+    env_file: Path = Path(".env")
+    """Where they were read from."""
 
     @property
     def dual_write(self) -> bool:
@@ -60,7 +62,7 @@ def load(env_file: Path, environ: Mapping[str, str]) -> Settings:
         values = {key: value or "" for key, value in dotenv_values(env_file).items()}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"env file {env_file} cannot be read ({error}); expected UTF-8 text") from None
-    return parse(values | {key: environ[key] for key in ENV_KEYS if key in environ})
+    return replace(parse(values | {key: environ[key] for key in ENV_KEYS if key in environ}), env_file=env_file)
 
 
 def parse(values: Mapping[str, str]) -> Settings:

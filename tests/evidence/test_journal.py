@@ -71,10 +71,10 @@ def test_a_line_that_was_written_before_a_check_was_added_stays_valid() -> None:
     def without(row: str) -> list[str]:
         return schema_errors({**entry, "checks": [check for check in entry["checks"] if check["id"] != row]})
 
-    assert without("post.faiss") == []
+    assert without("post.faiss") == without("post.environment") == []
     for row in ("preflight.faiss", "post.backend", "reopen.shadow_read", "reopen.dual_write"):
         assert without(row) != [], row
-    for row in ("post.faiss", "reopen.dual_write"):
+    for row in ("post.environment", "post.faiss", "reopen.dual_write"):
         again = [check for check in entry["checks"] if check["id"] == row]
         assert schema_errors({**entry, "checks": entry["checks"] + again}) != [], row
 

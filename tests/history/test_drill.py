@@ -133,6 +133,7 @@ CASES = {
     "post.circuit_open": "test_4_after.test_circuit_open",
     "post.shadow_silent": "test_4_after.test_shadow_silent",
     "post.backend": "test_4_after.test_backend",
+    "post.environment": "test_4_after.test_environment",
     "post.faiss": "test_4_after.test_faiss",
     "reopen.shadow_read": "test_5_reopen.test_reopen_shadow_read",
     "reopen.dual_write": "test_5_reopen.test_reopen_dual_write",

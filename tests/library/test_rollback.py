@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from drill import rollback as rollback_module
+from drill.checks import environment_kept
 from drill.context import Drill
 from drill.envfile import EditPlan, EnvWriteFailed
 from drill.errors import Refused
@@ -16,7 +17,7 @@ from drill.steps.flags import disable_shadow_read, force_faiss
 from drill.verdict import Outcome, Verdict
 from tests.library.restarting import Restarting, drill_on, end, impatient
 from tests.library.server import CLASSIC, Answer, running
-from tests.library.world import MIGRATING, ROLLED_BACK
+from tests.library.world import MIGRATING, ROLLED_BACK, make_drill
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,36 @@ def test_a_service_that_does_not_come_back_gets_its_env_file_back(drill: Drill, 
     assert text_of(drill) == MIGRATING
     assert (drill.record.restored, drill.rolled_back, drill.judged) == (True, False, False)
     assert (rollback.progress, drill.record.exit_code) == (Progress.RESTORED, 1)
+
+
+def test_flags_that_somebody_puts_back_before_the_reload_restart_no_service(
+    drill: Drill, server: Restarting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart would cost users and change nothing. A comment of somebody's is no reason to wait."""
+    monkeypatch.setattr(environment_kept, "STILL_S", 0.0)
+    rollback = Rollback(drill)
+    rollback.write()
+    drill.env_file.path.write_text(MIGRATING)
+    for step in (disable_shadow_read, force_faiss):
+        with pytest.raises(
+            Refused, match=r"^the service was not reloaded: \.env does not read as this drill wrote it: "
+        ):
+            step(drill, rollback)
+    assert not drill.env_file.path.with_name("taken").exists()
+    assert (rollback.progress, drill.judged, server.starts) == (Progress.WRITTEN, False, 1)
+    assert environment_kept.environment(drill).verdict is Verdict.FAIL
+    drill.env_file.path.write_text(f"# managed\n{ROLLED_BACK}")
+    assert force_faiss(drill, rollback)[1].verdict is Verdict.PASS
+
+
+def test_the_flags_of_some_steps_are_set_in_the_bytes_that_were_planned_for(tmp_path: Path) -> None:
+    drill = make_drill(tmp_path, env=MIGRATING, apply=True, selected=frozenset({"force_faiss"}))
+    drill.env_file.path.write_text(f"{MIGRATING}NEW=1\n")
+    with pytest.raises(Refused, match="changed since it was planned"):
+        Rollback(drill).write()
+    drill.env_file.path.write_text(MIGRATING)
+    Rollback(drill).write()
+    assert text_of(drill) == MIGRATING.replace("BACKEND=pgvector", "BACKEND=faiss")
 
 
 def test_a_reload_command_that_fails_is_heard(tmp_path: Path, server: Restarting) -> None:

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from drill.checks import environment_kept
+from drill.envfile import EditPlan
 from drill.errors import EnvFileRefused
 from drill.record import Evidence
 from drill.reopen.ladder import Ladder
 from drill.reopen.rungs import Rung, shadow_rungs
 from drill.verdict import Verdict
-from tests.library.world import make_drill
+from tests.library.restarting import Restarting, drill_on, end
+from tests.library.server import running
+from tests.library.world import MIGRATING, ROLLED_BACK, make_drill
 
 
 @pytest.fixture
@@ -51,3 +55,31 @@ def test_a_defect_of_the_drill_on_a_rung_is_told_and_the_rung_is_left(
     with pytest.raises(RuntimeError):
         Ladder(drill).climb(shadow_rungs(drill.config, {}))
     assert len(fallen) == 1
+
+
+@pytest.mark.parametrize("when", ["before the rung", "before its reload"])
+def test_a_file_that_somebody_puts_back_on_the_way_is_bad_and_the_rung_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallen: list[str], when: str
+) -> None:
+    """It is not written over as if nothing were, and no restart takes it."""
+    monkeypatch.setattr(environment_kept, "STILL_S", 0.0)
+    with running(Restarting()) as server:
+        server.env_file = tmp_path / ".env"
+        drill = drill_on(tmp_path, server, env=ROLLED_BACK)
+        apply = drill.env_file.apply
+
+        def then_put_back(plan: EditPlan) -> None:
+            apply(plan)
+            drill.env_file.path.write_text(MIGRATING)
+
+        if when == "before the rung":
+            drill.env_file.path.write_text(MIGRATING)
+        else:
+            monkeypatch.setattr(drill.env_file, "apply", then_put_back)
+        evidence = Ladder(drill).climb(shadow_rungs(drill.config, {}))
+        end(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert len(fallen) == 1
+    assert "RETRIEVAL_BACKEND is pgvector, was faiss" in fallen[0]
+    assert not (tmp_path / "taken").exists()
+    assert drill.env_file.path.read_text() == MIGRATING

@@ -425,6 +425,18 @@ ROLLBACK: dict[str, Expected] = {
         result="refused",
         says=("encrypted or signed (sops)", "decrypt"),
     ),
+    "env_put_back": replace(
+        _red("every process has the flags, and the next restart undoes them", "post.environment"),
+        instance=0,
+        result="failure",
+        says=("RETRIEVAL_BACKEND is pgvector, was faiss", "the file from before this drill", "replaced at "),
+    ),
+    "env_moved_away": replace(
+        _red("a service without its env file does not come up again", "post.environment"),
+        instance=0,
+        result="failure",
+        says=(".env does not exist",),
+    ),
     # FAISS
     "faiss_emptied": _refused("there is nothing to fall back to"),
     "faiss_truncated": _refused("the index cannot be read"),
