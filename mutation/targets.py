@@ -18,7 +18,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/before.py": _library("before"),
     "drill/comeback.py": _library("comeback_states"),
     "drill/metrics/histogram.py": _library("histogram", "slo"),
-    "drill/metrics/exposition.py": _library("scrape"),
+    "drill/metrics/exposition.py": _library("exposition", "scrape"),
     "drill/metrics/workers.py": _library("shared_page"),
     "drill/metrics/status.py": _library("slo", "unmeasured"),
     "drill/metrics/gauges.py": _tests("proof", "gauges"),

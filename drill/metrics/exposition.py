@@ -41,7 +41,6 @@ _OPENMETRICS = re.compile(
 _PAIR = re.compile(rf"({_LABEL}){_W}={_W}({_LONG_TEXT})")
 _ESCAPED = re.compile(r'\\([\\"n])')
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)|nan", re.IGNORECASE)
-_EOF = re.compile(r"# EOF\n?\Z")
 _TYPES = {
     False: {"counter", "gauge", "histogram", "summary", "untyped"},
     True: {"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"},
@@ -76,10 +75,10 @@ def read(body: bytes, *, openmetrics: bool) -> Exposition:
     if "\0" in text:
         raise Unreadable(f"line {_line(text, text.index(chr(0)))}: a NUL byte, which ends the page for Prometheus")
     if openmetrics:
-        end = _EOF.search(text, max(0, len(text) - 6))
-        if end is None or (end.start() and text[end.start() - 1] != "\n"):
+        whole = text.removesuffix("\n")
+        text = whole.removesuffix("# EOF")
+        if text == whole or (text and not text.endswith("\n")):
             raise Unreadable("it does not end with # EOF: cut off, or not OpenMetrics")
-        text = text[: end.start()]
     else:
         text += "\n"
     found = Exposition()
