@@ -25,6 +25,9 @@ UNTOLD_S = 5.0
 """How long is waited after a 429 that does not say how long; twice as long after each further one."""
 LONGEST_S = 60.0
 """The longest such wait, and the longest that a check waits for one request."""
+DOWN_S = 5.0
+"""The longest that a 503 holds up probes: one in so many seconds is no load, and shows when the service is back, which
+may be long before the time that it has told."""
 PATIENCE_S = 180.0
 """For how long checks wait for one instance's limiter in a whole drill."""
 ROOM_S = 1.0
@@ -121,7 +124,7 @@ class Limiter:
                 return
             gate.let_through, gate.untold = gate.let_through + 1, 0
             if told.status == UNAVAILABLE and told.retry_after_s:  # a restart says so too: checks go on asking
-                gate.probes_blocked_until = max(gate.probes_blocked_until, now + min(told.retry_after_s, LONGEST_S))
+                gate.probes_blocked_until = max(gate.probes_blocked_until, now + min(told.retry_after_s, DOWN_S))
             self._remains(gate, told, now)
 
     def next_probe(self, instance: str, last: float) -> float:

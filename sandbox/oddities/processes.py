@@ -4,15 +4,19 @@ import time
 from typing import TYPE_CHECKING
 
 from sandbox.faults.cache import AnswerCache
-from sandbox.faults.hooks import Hooks
+from sandbox.faults.hooks import Asked, Hooks
 from sandbox.faults.registry import oddity
 from sandbox.service.errors import RetrievalError
 
 if TYPE_CHECKING:
+    from starlette.datastructures import MutableHeaders
+
     from sandbox.service.settings import Settings
 
 BOOT_S = 4.0
 WARM_UP_S = 12.0
+TOLD_S = "60"
+UNAVAILABLE = 503
 
 
 @oddity
@@ -26,7 +30,7 @@ class SlowBoot(Hooks):
 
 @oddity
 class WarmsUp(Hooks):
-    """Health is good at once, and for 12 s after each boot every search is answered 503: the index is being loaded."""
+    """Health is good at once; for 12 s after each boot searches are answered 503, Retry-After: 60: it loads."""
 
     def __init__(self, instance: int) -> None:
         super().__init__(instance)
@@ -36,6 +40,12 @@ class WarmsUp(Hooks):
         """Refuse until it is there."""
         if time.monotonic() - self._since < WARM_UP_S:
             raise RetrievalError("the index is being loaded", "warming_up")
+
+    def head(self, asked: Asked, status: int, headers: "MutableHeaders") -> int:  # noqa: ARG002 - whatever is refused
+        """Ask to wait, for longer than it takes."""
+        if status == UNAVAILABLE:
+            headers["Retry-After"] = TOLD_S
+        return status
 
 
 @oddity

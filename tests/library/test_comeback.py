@@ -7,6 +7,7 @@ import pytest
 
 from drill import before as before_module
 from drill import comeback as comeback_module
+from drill import limiter as limiter_module
 from drill import rollback as rollback_module
 from drill import service as service_module
 from drill.checks import preflight
@@ -115,14 +116,18 @@ def test_a_health_that_was_good_and_is_bad_after_the_restart_is_what_the_change_
     assert text_of(drill) == MIGRATING
 
 
+@pytest.mark.parametrize("asks_to_wait", [{}, {"Retry-After": "3600"}])
 def test_a_service_that_is_well_and_warms_up_is_judged_once_it_answers_searches(
-    drill: Drill, server: Restarting
+    drill: Drill, server: Restarting, monkeypatch: pytest.MonkeyPatch, asks_to_wait: dict[str, str]
 ) -> None:
-    """The wait is part of the reload, and the windows begin after it."""
+    """The wait is part of the reload, and the windows begin after it; it ends when it ends, whatever time was told."""
+    monkeypatch.setattr(limiter_module, "DOWN_S", 0.3)
     warming, waits = [True], []
     search = server.search
     server.script["POST", "/internal/retrieval/search"] = lambda body: (
-        as_json({}, 503) if server.current() and server.starts > 1 and warming[0] else search(body)
+        Answer(b"", 503, "text/plain", asks_to_wait)
+        if server.current() and server.starts > 1 and warming[0]
+        else search(body)
     )
 
     def tick(text: str) -> None:
@@ -135,6 +140,8 @@ def test_a_service_that_is_well_and_warms_up_is_judged_once_it_answers_searches(
     rollback.look()
     assert force_faiss(drill, rollback)[1].verdict is Verdict.PASS
     assert sum(waits) >= 3
+    assert rollback.reload_s is not None
+    assert rollback.reload_s < limiter_module.LONGEST_S
 
 
 def test_a_health_that_comes_and_goes_undoes_no_rollback(drill: Drill, server: Restarting) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drill.limiter import LONGEST_S, PATIENCE_S, RESERVE, SHARE, Limiter
+from drill.limiter import DOWN_S, LONGEST_S, PATIENCE_S, RESERVE, SHARE, Limiter
 from drill.limits import Apart, Told
 from drill.load import Budget
 
@@ -196,7 +196,10 @@ def test_a_service_that_is_down_for_a_moment_holds_up_probes_and_no_health_reque
     clock = Clock()
     gate = limiter(clock=clock)
     gate.note(A, Told(503, 120.0))
-    assert gate.next_probe(A, 0.0) == 1000.0 + LONGEST_S
+    assert gate.next_probe(A, 0.0) == 1000.0 + DOWN_S
+    gate.note(A, Told(503, 2.0))
+    assert gate.next_probe(A, 0.0) == 1000.0 + DOWN_S
+    assert gate.next_probe(B, 0.0) == 0.0
     assert gate.admit(A) is None
     assert (clock.slept, gate.limited()) == ([], 0)
 
