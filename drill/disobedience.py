@@ -8,7 +8,7 @@ from drill.record import DrillRecord
 MAX_NAMED = 3
 UNKNOWN = "an instance that is not known"
 _ADVICE = (
-    "find what sets the value there beside the env file, for it wins over the file (the unit file: systemctl cat; "
+    "Find what sets the value there beside the env file, for it wins over the file (the unit file: systemctl cat; "
     "environment: and env_file: of compose; env: of the pod), correct it, and start the process anew, with its "
     "container (docker compose up -d --force-recreate; a mere restart keeps the old environment)"
 )
@@ -32,7 +32,7 @@ def next_step(record: DrillRecord, flags_path: str = "") -> str:
     more = [f"and {len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
     look = f", or ask {flags_path} of it" if flags_path else ""
     who = "; ".join([*named[:MAX_NAMED], *more])
-    return f"not obeyed by {who}. There {_ADVICE}. To check, run the same command again{look}."
+    return f"not obeyed by {who}. {_ADVICE}. To check, run the same command again{look}."
 
 
 def _flags(flags: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ def disobeyed() -> DrillRecord:
 
 def test_the_next_step_names_instance_keys_and_what_it_says() -> None:
     text = next_step(disobeyed(), "/internal/flags")
-    assert text.startswith(f"not obeyed by 10.0.0.11:8000: {DUAL} (it says so itself), {SHADOW}. There find what sets")
+    assert text.startswith(f"not obeyed by 10.0.0.11:8000: {DUAL} (it says so itself), {SHADOW}. Find what sets")
     for hint in ("systemctl cat", "--force-recreate", "run the same command again, or ask /internal/flags of it"):
         assert hint in text
     assert "\n" not in text
@@ -37,7 +37,7 @@ def test_many_instances_are_counted() -> None:
     record = green()
     for number in range(5):
         note(record, f"a:{number}", DUAL, "")
-    assert "; and 2 more. There" in next_step(record)
+    assert "; and 2 more. Find" in next_step(record)
 
 
 def test_the_report_gives_it_as_what_to_do_next() -> None:

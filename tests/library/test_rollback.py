@@ -258,5 +258,5 @@ def test_an_instance_on_another_backend_is_not_proven(drill: Drill, server: Rest
     (name,) = drill.record.disobeyed
     assert server.url.endswith(name)
     assert drill.record.disobeyed[name] == {"RETRIEVAL_BACKEND=faiss": ""}
-    assert drill.record.next_step.startswith(f"not obeyed by {name}: RETRIEVAL_BACKEND=faiss. There find what sets")
+    assert drill.record.next_step.startswith(f"not obeyed by {name}: RETRIEVAL_BACKEND=faiss. Find what sets")
     assert drill.record.time_to_safety_s is None
