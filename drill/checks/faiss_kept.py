@@ -133,10 +133,10 @@ def _unseen(verdict: Verdict, problem: DrillError, tenant: str, before: Look | N
 def _with_answers(kept: Kept, verdict: Verdict, text: str) -> Kept:
     """Return what became of a tenant with the verdict on its answers: the worse of the two counts."""
     detail = {**kept.detail, f"{kept.tenant}: answers": text} if text else kept.detail
-    worse = verdict.rank > kept.verdict.rank
-    if not text or (verdict is not kept.verdict and not worse):
+    final = worst([kept.verdict, verdict])
+    if not text or final is not verdict:
         return replace(kept, detail=detail)
-    told = f"{kept.tenant}: {text}" if worse else f"{kept.text}; {text}"
+    told = f"{kept.text}; {text}" if final is kept.verdict else f"{kept.tenant}: {text}"
     return replace(kept, verdict=verdict, text=told, detail=detail)
 
 
@@ -171,7 +171,7 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
     if texts is Verdict.FAIL:
         return texts, told
     fallen = max(old.distinct - new.distinct, 0)
-    left = f"{gone} of {len(before.sample)} known ones {'is' if gone == 1 else 'are'} gone"
+    left = f"of {len(before.sample)} known ones {gone} gone"
     seen = f"{count(fallen, 'document')} fewer than at the beginning, {left}"
     doubts = _doubts(before, now)
     if (fallen or gone) and not settings.expect_deletes:

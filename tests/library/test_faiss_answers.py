@@ -228,6 +228,32 @@ def test_answers_fail_if_most_of_them_are_unknown_and_half_is_not_most(
     assert judged(drill).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("held", "answered", "verdict", "said"),
+    [
+        (95, ["d1"], Verdict.INCONCLUSIVE, ["5 documents fewer"]),  # good answers make up for no fall
+        (95, ["d1", "d2", "x"], Verdict.INCONCLUSIVE, ["5 documents fewer", "1 of 3 documents"]),
+        (95, ["x"], Verdict.FAIL, ["1 of 1 documents"]),
+        (40, ["d1", "d2", "x"], Verdict.FAIL, ["40 documents, 100 at the beginning"]),
+        (40, ["x"], Verdict.FAIL, ["40 documents, 100 at the beginning", "1 of 1 documents"]),
+        (100, ["d1"], Verdict.PASS, ["100 documents", "1 document that probes were answered"]),
+        (100, [], Verdict.PASS, ["100 documents"]),
+    ],
+)
+def test_of_files_and_answers_the_worse_verdict_counts_with_its_reasons(
+    tmp_path: Path, held: int, answered: list[str], verdict: Verdict, said: list[str]
+) -> None:
+    drill = begun(tmp_path, {"a": names(100)})
+    write(tmp_path / "faiss", "a", names(held))
+    if answered:
+        answer(drill, answered)
+    evidence = judged(drill)
+    assert evidence.verdict is verdict
+    told = ("documents fewer", "documents, 100 at the beginning", "that probes were answered", "100 documents")
+    assert all(text in evidence.reason for text in said)
+    assert sum(text in evidence.reason for text in told) == len(said)
+
+
 def anew(drill: Drill, number: int, *answers: list[str]) -> None:
     """Note the answers to a query that nobody had asked before."""
     for at, ids in enumerate(answers):
