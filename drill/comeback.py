@@ -4,6 +4,7 @@ An instance is back if another process than before answers there and is well, or
 runs has taken the flags. That one is well is not enough: the old process is, until it is stopped.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Comeback:
     """Whether the traffic shows FAISS alone on every instance, also where no start of a process is told."""
     _effect_from: Reading | None = None
 
-    def wait(self, deadline: float, restarting: float = 0.0) -> None:
+    def wait(self, deadline: float, restarting: float = -math.inf) -> None:
         """Wait until every instance is back, at most until ``deadline`` (monotonic).
 
         While one is seen to restart, until ``restarting`` if that is later.

@@ -211,6 +211,24 @@ def test_a_process_that_says_that_its_flag_is_rolled_back_is_not_waited_for(
     assert asked == [1]
 
 
+@pytest.mark.parametrize(("b", "growth", "proven"), [(True, 4.0, True), (True, 0.0, False), (False, 4.0, False)])
+def test_where_no_process_tells_its_start_only_what_all_of_them_serve_proves_it(
+    scene: Scene, b: bool, growth: float, proven: bool
+) -> None:
+    """All are back, for nothing speaks against it; one that is idle, or cannot be read, is proven by nothing."""
+    read = [
+        counted(1, 1, 0.0, "pgvector", None),
+        counted(5, 5, 1.0, "faiss", None),
+        counted(5 + growth, 9, 2.0 + EFFECT_S, "faiss", None),
+    ]
+    if not b:
+        read = [replace(one, snapshots={A: one.snapshots[A]}, unread={B: "connection refused"}) for one in read]
+    scene.before, *scene.readings = read
+    comeback = scene.comeback(rolled_back=[BACKEND])
+    assert [comeback.look(), comeback.look()] == [False, True]
+    assert comeback.proven is proven
+
+
 def test_behind_one_address_every_process_that_was_met_must_be_new(scene: Scene) -> None:
     scene.service.instances = (A,)
     scene.before = replace(reading(0.0, snapshot(A, started=OLD)), behind_one_address="1 met")

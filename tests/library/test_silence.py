@@ -57,6 +57,16 @@ def test_any_movement_fails_and_a_value_that_is_no_number_never_passes(value: fl
     assert judge(served({"x_total": value})).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "proven"), [("", "", False), ("w", "", False), ("", "w", False), ("w", "w", True)]
+)
+def test_without_a_start_time_workers_must_have_been_met_at_both_ends(before: str, after: str, proven: bool) -> None:
+    """A restart in between would not be seen."""
+    pages = [snapshot(A, {FAISS: total}, started=None) for total in (5, 25)]
+    first, last = (replace(page, workers=frozenset(met)) for page, met in zip(pages, (before, after), strict=True))
+    assert (doubts(window([first], [last], probes(20)), ()) == (Verdict.PASS, "")) is proven
+
+
 def test_one_bad_instance_of_two_is_named() -> None:
     evidence = judge(served(instances=(A, B), only={B: {"x_total": 3}}))
     assert evidence.verdict is Verdict.FAIL
