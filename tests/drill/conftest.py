@@ -54,4 +54,4 @@ def env_desk(tmp_path: Path) -> Desk:
     (tmp_path / "drill.toml").write_text(
         f'[service]\nbase_url = "{DEAD}"\nreload_timeout_s = 2\n[slo]\nobserve_s = 1\n'
     )
-    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports", observe_s="1")
+    return Desk(env_file, tmp_path / "artifacts", tmp_path / "reports", observe_s="1", plugins=("tests.drill.hasty",))

@@ -80,12 +80,16 @@ class Desk:
     reports: Path
     observe_s: str = field(default=QUICK["DRILL_SLO__OBSERVE_S"], kw_only=True)
     """How long is observed; of a service that is not there nothing is seen, however long."""
+    plugins: tuple[str, ...] = field(default=(), kw_only=True)
+    """What is loaded into each drill."""
 
     def command(self, *options: str) -> list[str]:
         """Return the command line of a drill."""
+        plugins = ("no:cacheprovider", *self.plugins)
+        base = [sys.executable, "-m", "pytest", *(word for name in plugins for word in ("-p", name))]
         where = ["--artifacts-dir", str(self.artifacts), "--reports-dir", str(self.reports)]
-        base = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "drill_tests")]
-        return [*base, "--env-file", str(self.env_file), "--operator", "tester", *where, *options]
+        rows, who = str(ROOT / "drill_tests"), ["--env-file", str(self.env_file), "--operator", "tester"]
+        return [*base, rows, *who, *where, *options]
 
     def drill(self, *options: str, timeout_s: float = 240, **environ: str) -> Ran:
         """Run a drill to its end."""

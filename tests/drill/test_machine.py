@@ -40,7 +40,8 @@ def in_namespace(desk: Desk, mounts: str, *, environ: Mapping[str, str]) -> Ran:
     """Run a drill with ``--apply`` in a mount namespace of its own."""
     unshare = shutil.which("unshare") or "unshare"
     shell = f'set -e; {mounts}; shift 2; exec "$@"'
-    command = [part for part in desk.command("--apply") if part not in {"-p", "no:cacheprovider"}]
+    words = desk.command("--apply")
+    command = [*words[: words.index("no:cacheprovider") - 1], *words[words.index("no:cacheprovider") + 1 :]]
     return drilled(
         desk, [unshare, "-rm", "sh", "-c", shell, "sh", str(ROOT), str(desk.env_file.parent), *command], environ
     )
