@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from drill.metrics.snapshot import Delta
+from drill.metrics.snapshot import Delta, is_last_bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,6 @@ def without_buckets(deltas: Iterable[Delta], name: str) -> bool:
     """Whether ``name`` counts on some instance and shows no bucket but the last one: as a native histogram does."""
     return any(
         delta.growth(f"{name}_count") > 0
-        and not any(
-            dict(labels).get("le", "+Inf") != "+Inf" for _, labels in delta.after.by_name.get(f"{name}_bucket", ())
-        )
+        and all(is_last_bucket(dict(labels)) for _, labels in delta.after.by_name.get(f"{name}_bucket", ()))
         for delta in deltas
     )

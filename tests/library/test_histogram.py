@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from drill.metrics.histogram import Buckets, latency_buckets
+from drill.metrics.histogram import Buckets, latency_buckets, without_buckets
 from drill.metrics.snapshot import Delta
 from tests.library.world import snapshot
 
@@ -79,3 +79,24 @@ def test_without_buckets_or_without_the_last_one_there_is_no_histogram() -> None
 def test_bounds_are_sorted_as_numbers() -> None:
     found = latency_buckets([delta({}, {"10": 3, "2.5": 2, "+Inf": 4})], "h")
     assert found == Buckets((2.5, 10.0, math.inf), (2.0, 3.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("counted", "bounds", "hidden"),
+    [
+        (1, [], True),
+        (1, ["+Inf"], True),
+        (1, ["Inf"], True),
+        (1, ["0.1", "+Inf"], False),
+        (0, [], False),  # nothing was observed: nothing is hidden
+    ],
+)
+def test_a_histogram_that_counts_and_shows_no_bucket_is_a_native_one(
+    counted: float, bounds: list[str], hidden: bool
+) -> None:
+    """One instance of several is enough: what it observed is nowhere."""
+    buckets = {f"h_bucket{{le={bound}}}": counted for bound in bounds}
+    one = Delta(snapshot(samples={"h_count": 4}), snapshot(samples={"h_count": 4 + counted, **buckets}))
+    other = Delta(snapshot(), snapshot(samples={"h_count": 9, "h_bucket{le=0.5}": 9, "h_bucket{le=+Inf}": 9}))
+    assert without_buckets([one], "h") is hidden
+    assert without_buckets([other, one], "h") is hidden
