@@ -416,7 +416,7 @@ def test_verify_and_show_on_the_command_line(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.splitlines() == path.read_text().splitlines()[1:]
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     assert main(["journal", "verify", "--path", str(path)]) == 1
-    assert "chain broken at 1 lines [1]" in capsys.readouterr().out
+    assert "chain broken at 1 line [1]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("argv", [[], ["journal"], ["journal", "verify", "--path", "does-not-exist"], ["nonsense"]])

@@ -186,6 +186,29 @@ def test_a_file_that_is_just_being_rewritten_is_waited_for(tmp_path: Path, monke
     assert environment(drill).verdict is Verdict.PASS
 
 
+def test_it_is_waited_for_no_longer_than_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drill = written(tmp_path)
+    slept: list[float] = []
+    drill.env_file.path.unlink()
+    monkeypatch.setattr(environment_kept, "STILL_S", 1.0)
+    monkeypatch.setattr(time, "monotonic", lambda: float(len(slept)))
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert environment(drill).value == 0
+    assert slept == [environment_kept.POLL_S]
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_the_row_is_judged_at_the_end_of_the_window_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judged: bool
+) -> None:
+    drill = written(tmp_path)
+    waited: list[str] = []
+    drill.rolled_back = judged
+    monkeypatch.setattr(Drill, "observe", lambda _drill: waited.append("for its end"))
+    assert environment(drill).verdict is Verdict.PASS
+    assert bool(waited) is judged
+
+
 def test_what_a_drill_found_as_wanted_must_stay_so(tmp_path: Path) -> None:
     """Nothing was written, in a dry-run or not: flags that are switched on meanwhile are red all the same."""
     for number, apply in enumerate((True, False)):
@@ -215,6 +238,7 @@ def test_a_dry_run_that_finds_the_file_changed_is_unproven_not_red(tmp_path: Pat
     assert "run the dry-run again" in found.reason
     drill.env_file.path.unlink()
     assert environment(drill).verdict is Verdict.INCONCLUSIVE
+    assert has_moved(drill)
     drill.env_file.path.write_text(MIGRATING)
     assert (has_moved(drill), len(keep_plan(started))) == (False, 1)
 
