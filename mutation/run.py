@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cosmic_ray.work_item import MutationSpec, WorkResult
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT_S = 60
+TIMEOUT_S = 20
 CONTEXT = re.compile(r"^(---|\+\+\+|@@|\s)")
 
 
@@ -104,7 +104,7 @@ def _config(module: str) -> str:
     return f"""\
 [cosmic-ray]
 module-path = "{module}"
-timeout = {5 * TIMEOUT_S}
+timeout = {10 * TIMEOUT_S}
 excluded-modules = []
 test-command = {json.dumps(shlex.join(_tests(module)))}
 
