@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-TOO_MANY = 429
-UNAVAILABLE = 503
-EPOCH = 1e9
-"""A reset above it is a time of the epoch, in seconds; above a thousand times that, in milliseconds."""
+FINE, TOO_MANY, UNAVAILABLE = 200, 429, 503
+EPOCH, EPOCH_MS = 1e9, 1e12
+"""A reset from the one on is a time of the epoch in seconds, and from the other on in milliseconds."""
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*s?\s*(?:[,;].*)?")
 _PART = re.compile(r"(limit|remaining|reset|r|t)\s*=\s*(\d+)")
 _NAMES = ("x-ratelimit-", "x-rate-limit-", "ratelimit-")
@@ -34,7 +33,7 @@ class Apart(StrEnum):
 class Told:
     """What one answer tells of a limit; ``None`` is not told."""
 
-    status: int = 200
+    status: int = FINE
     retry_after_s: float | None = None
     remaining: float | None = None
     """Requests that are left until the reset."""
@@ -115,7 +114,7 @@ def _per_second(policy: Mapping[str, float]) -> float:
 def _until(reset: float | None, now: float) -> float | None:
     if reset is None or reset < EPOCH:
         return reset
-    return max(0.0, (reset / 1000 if reset > EPOCH * 1000 else reset) - now)
+    return max(0.0, (reset / 1000 if reset >= EPOCH_MS else reset) - now)
 
 
 def _number(text: str) -> float | None:
