@@ -149,6 +149,26 @@ def test_on_a_rung_without_dual_write_it_must_be_proven_off(
     assert (evidence.verdict, evidence.reason) == (verdict, "dual-write: by a restart only")
 
 
+@pytest.mark.parametrize(("dual_write", "proof"), [(True, ""), (False, "effect")])
+@pytest.mark.usefixtures("found")
+def test_what_proved_dual_write_off_counts_only_on_a_rung_that_leaves_it_off(
+    rung: RungJudge, monkeypatch: pytest.MonkeyPatch, dual_write: bool, proof: str
+) -> None:
+    """Where it is on, a write that was skipped for an unknown reason may be one that the circuit held back."""
+    seen: list[str] = []
+
+    def circuit(_drill: object, _window: Window, proof: str) -> Evidence:
+        seen.append(proof)
+        return ARRIVED
+
+    monkeypatch.setattr(judge, "judge_circuit", circuit)
+    entry = rung.drill.record.entries["disable_dual_write"]
+    entry.evidence = replace(entry.evidence, proof="effect")
+    rung.rung = replace(rung.rung, dual_write=dual_write)
+    rung.early(served())
+    assert seen == [proof]
+
+
 @pytest.mark.parametrize(
     ("flag", "back", "verdict"),
     [
