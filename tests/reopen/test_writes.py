@@ -11,6 +11,7 @@ from drill.context import Drill
 from drill.errors import CannotMeasure
 from drill.primary import Primary
 from drill.proof import lookup
+from drill.proof.canary import Bird
 from drill.record import Evidence
 from drill.reopen import writes
 from drill.reopen.rungs import Rung
@@ -97,6 +98,17 @@ def test_one_that_did_not_arrive_or_arrived_otherwise_is_bad(reached: WritesReac
     assert (evidence.verdict, evidence.value) == (Verdict.FAIL, 2)
 
 
+@pytest.mark.parametrize(("lost", "own"), [(("lost",), ""), (("lost", "canary"), " (1 of them the drill's own)")])
+def test_of_what_is_missing_the_drill_s_own_is_told_from_users_documents(
+    reached: WritesReached, store: Store, lost: tuple[str, ...], own: str
+) -> None:
+    """A canary that arrived is none of what is missing."""
+    reached.written.canary.birds = [Bird("http://a:1", "a", name, "a text") for name in ("canary", "arrived")]
+    store.arrives["a"] = {"arrived": "1"}
+    evidence = after(reached, store, a={"arrived": "1", **dict.fromkeys(lost, "1")})
+    assert f"{len(lost)} of {len(lost) + 1} documents written in the hold{own} are not on the target" in evidence.reason
+
+
 def test_a_write_of_a_tenant_outside_the_allow_list_is_bad(reached: WritesReached, store: Store) -> None:
     store.arrives = {"a": {"new": "1"}, "b": {"other": "1"}}
     evidence = after(reached, store, a={"new": "1"}, b={"other": "1"})
@@ -144,6 +156,10 @@ def test_without_faiss_or_a_target_writes_cannot_be_followed(tmp_path: Path) -> 
     evidence = reached.judge()
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert evidence.reason == "writes cannot be followed: [primary] path and [target] are needed to look documents up"
+
+
+def test_stores_that_were_never_remembered_tell_nothing(reached: WritesReached) -> None:
+    assert reached.judge().reason == "writes cannot be followed: [primary] path and [target] are needed"
 
 
 def test_a_document_that_is_deleted_meanwhile_is_not_waited_for(
