@@ -91,6 +91,8 @@ class Smoke:
 
     queries: list[Query] = field(default_factory=list)
     top_k: int = 5
+    new_queries: bool = True
+    """Whether some queries are ones that nobody has asked before; a service may find nothing for these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,11 +279,11 @@ class Drill:
         return golden + [pair for pair in sampled if pair[0] not in asked] or [(name, "status") for name in tenants]
 
     @cached_property
-    def fresh(self) -> "Fresh":
-        """Makes questions that nobody has asked before."""
+    def fresh(self) -> "Fresh | None":
+        """Makes questions that nobody has asked before; none by the operator's choice."""
         from drill.fresh import Fresh
 
-        return Fresh()
+        return Fresh() if self.config.smoke.new_queries else None
 
     @cached_property
     def prober(self) -> "Prober":

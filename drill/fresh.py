@@ -8,6 +8,7 @@ found for such a text is no matter; that documents are found is.
 import secrets
 from itertools import count
 
+OWN_CHOICE = "if this service finds nothing for unknown words, set [smoke] new_queries = false"
 EVERY = 50
 """Of so many probes one is such a question: so few that what they take longer is not the P95 of all probes."""
 

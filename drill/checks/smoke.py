@@ -14,6 +14,7 @@ from drill.checks.mendable import Kind
 from drill.checks.silence import short
 from drill.context import Drill
 from drill.document_id import id_text
+from drill.fresh import OWN_CHOICE
 from drill.http import Reply
 from drill.load import MIXED_ASKS
 from drill.primary import Primary
@@ -27,6 +28,7 @@ VECTORS = count(len(TEXTS), "vector")
 NEW = "query that nobody has asked before"
 """What no cache can answer; where it is not answered with documents, the index behind the cache is not well."""
 CACHED = ", while known queries are answered, as by a cache"
+NONE = "no results"
 
 
 def search(drill: Drill) -> Evidence:
@@ -71,7 +73,7 @@ def _ask_all(drill: Drill, instance: str, found: Findings, time_asked: int) -> d
     answers: dict[tuple[str, str], tuple[str, ...]] = {}
     first = dict(reversed(drill.queries))
     known = [(tenant, query, f"query {number}") for number, (tenant, query) in enumerate(drill.queries, 1)]
-    new = [(tenant, drill.fresh.of(query), NEW) for tenant, query in first.items()]
+    new = [(tenant, drill.fresh.of(query), NEW) for tenant, query in first.items() if drill.fresh]
     for tenant, query, name in (*known, *new):
         where = f"{short(instance)} {name} ({tenant}){again}"
         reply = found.ask(partial(drill.service.search, instance, query, tenant, drill.config.smoke.top_k))
@@ -95,7 +97,9 @@ def _ids(
         return ()
     wrong = _wrong(results, tenant, twice=_twice(drill, tenant))
     ids = () if wrong else tuple(id_text(item["id"]) for item in results)
-    if problem := wrong or _golden(drill, tenant, query, ids):
+    if note and wrong == NONE:
+        found.doubts.append(f"{where}: {NONE}{note} of a dead index; {OWN_CHOICE}")
+    elif problem := wrong or _golden(drill, tenant, query, ids):
         found.add(where, problem + note, _documents(drill))
     return ids
 
@@ -118,7 +122,7 @@ def _wrong(results: list[Any], tenant: str, *, twice: bool = False) -> str:
     ``twice``: a document may be among them again, as long as it is not the only one.
     """
     if not results:
-        return "no results"
+        return NONE
     for item in results:
         if not isinstance(item, dict) or not id_text(item.get("id")) or not _is_score(item.get("score")):
             return "a result without an id or a score (finite number)"

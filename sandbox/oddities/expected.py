@@ -112,6 +112,20 @@ STATED: dict[str, Expected] = {
         mixes=False,
     ),
     "answers_cached": _well("a cache that is as good as its index hides nothing: new queries find documents, too"),
+    "finds_known_words_only": Expected(
+        {"smoke.search": OPEN},
+        "a dead index behind a cache would look the same",
+        also={"post.faiss": "new queries among the probes find nothing either"},
+        says=("set [smoke] new_queries = false",),
+        result="inconclusive",
+        mixes=False,
+    ),
+    "finds_known_words_only_said": replace(
+        _well("where it is said that unknown words find nothing, no such query is sent"),
+        environ={"DRILL_SMOKE__NEW_QUERIES": "false"},
+        fault="finds_known_words_only",
+        mixes=False,
+    ),
     "restarts_late": _well("new processes are waited for, whenever the reload command returns"),
     "restarts_one_by_one": _well("each instance is waited for on its own"),
     "boots_on_faiss_only": replace(

@@ -1,10 +1,12 @@
 """Processes that start, stop and answer otherwise than one expects."""
 
+import re
 import time
 from typing import TYPE_CHECKING
 
+from sandbox.content import Hit
 from sandbox.faults.cache import AnswerCache
-from sandbox.faults.hooks import Asked, Hooks
+from sandbox.faults.hooks import Asked, Hooks, Read, Search
 from sandbox.faults.registry import oddity
 from sandbox.service.errors import RetrievalError
 
@@ -17,6 +19,7 @@ BOOT_S = 4.0
 WARM_UP_S = 12.0
 TOLD_S = "60"
 UNAVAILABLE = 503
+NO_WORD = re.compile(r"(?=\w*[0-9])(?=\w*[a-f])\w{8}")
 
 
 @oddity
@@ -46,6 +49,16 @@ class WarmsUp(Hooks):
         if status == UNAVAILABLE:
             headers["Retry-After"] = TOLD_S
         return status
+
+
+@oddity
+class FindsKnownWordsOnly(Hooks):
+    """A query with a word that cannot be one, of letters and digits mixed, finds nothing."""
+
+    async def read(self, key: Search, read: Read) -> list[Hit]:
+        """Return what is found if every word can be one."""
+        words = key[2].split()
+        return [] if any(NO_WORD.search(word) for word in words) else await read()
 
 
 @oddity

@@ -55,9 +55,25 @@ class Cached:
 KNOWN = ["text of d1", "text of d2", "text of d3"]
 
 
+def test_new_queries_that_find_nothing_are_a_doubt_with_a_way_out(tmp_path: Path, server: ScriptedService) -> None:
+    """A dead index behind a cache looks like a service that asks for every word."""
+    server.script["POST", SEARCH] = Cached(KNOWN, results())
+    evidence = search(drill_of(tmp_path, server))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "no results, while known queries are answered, as by a cache of a dead index" in evidence.reason
+    assert "set [smoke] new_queries = false" in evidence.reason
+
+
+def test_no_new_query_is_sent_where_the_operator_says_so(tmp_path: Path, server: ScriptedService) -> None:
+    server.script["POST", SEARCH] = cached = Cached(KNOWN, results())
+    drill = drill_of(tmp_path, server, toml="[smoke]\nnew_queries = false\n")
+    assert search(drill).verdict is Verdict.PASS
+    assert set(cached.asked) <= set(KNOWN)
+    assert drill.prober._fresh is None
+
+
 @pytest.mark.parametrize(
-    ("index", "seen"),
-    [(results(), "no results"), (html(500), "HTTP 500"), (as_json({"hits": []}), "expected JSON with a list")],
+    ("index", "seen"), [(html(500), "HTTP 500"), (as_json({"hits": []}), "expected JSON with a list")]
 )
 def test_a_dead_index_behind_a_cache_of_all_known_queries_fails(
     tmp_path: Path, server: ScriptedService, index: Answer, seen: str
@@ -138,7 +154,7 @@ def judged(folder: Path, new: list[list[str]], known: list[str]) -> Evidence:
         ([["d1"], ["d2"]], ["d1", "d2"], Verdict.PASS),
         ([["d1"], []], ["d1", "d2"], Verdict.PASS),
         ([[]], ["d1", "d2"], Verdict.INCONCLUSIVE),
-        ([[], ["d1"], []], ["d1", "d2"], Verdict.FAIL),
+        ([[], ["d1"], []], ["d1", "d2"], Verdict.INCONCLUSIVE),
         ([[], []], [], Verdict.PASS),
         ([["x1"], ["x2"], ["x3"]], ["d1"], Verdict.FAIL),
     ],
