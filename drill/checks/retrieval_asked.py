@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import fmean
 
 from drill.checks.no_probes import probes_of
 from drill.context import Drill
@@ -89,7 +88,8 @@ class RetrievalAsked:
     def _search_s(self, since: float, until: float) -> float:
         """Return how long a search takes: what probes saw lately, else an answer, for which one may be made."""
         lately = probes_of(self.drill).results(since - LATELY_S, until)
-        return fmean([one.latency_s for one in lately if one.ok] or self._taken_s)
+        took = [one.latency_s for one in lately if one.ok] or self._taken_s
+        return sum(took) / len(took)
 
     def around(self, ask: Callable[[], Reply]) -> Reply:
         """Return the answer to a chat request, and count what retrieval is asked for it."""

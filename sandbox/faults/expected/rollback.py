@@ -21,6 +21,8 @@ BY_METRICS = (
 UNPROVEN = "without answered probes, silence proves nothing"
 UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
 UNSEEN = "no shadow read may have been counted since the boot, and silence is no proof then"
+UNBELIEVED = dict.fromkeys(("disable_shadow_read", "post.shadow_silent"), f"who disobeys is not believed: {UNSEEN}")
+"""What an instance that says its flags, and is seen to disobey one of them, leaves open."""
 UNPURGED = "nothing is deleted before dual-write is proven off"
 SICK = "what the instance does not take from FAISS it takes from the sick target, and users feel that"
 GONE = "an instance that is gone answers nothing and counts nothing"
@@ -403,7 +405,7 @@ ROLLBACK: dict[str, Expected] = {
         "writes are skipped for an open circuit",
         "post.circuit_open",
         "disable_dual_write",
-        also={"purge_delta": UNPURGED},
+        also={"purge_delta": UNPURGED, **UNBELIEVED},
     ).on(1),
     "shadow_queue_drops": _red(
         "a shadow read that is dropped was meant to be done", "disable_shadow_read", "post.shadow_silent"
@@ -417,7 +419,7 @@ ROLLBACK: dict[str, Expected] = {
         "searches on the target are counted, whoever asks them",
         "force_faiss",
         "post.backend",
-        also={"post.target_errors": "the target fails them", "slo.errors": "the target fails them"},
+        also={"post.target_errors": "the target fails them", "slo.errors": "the target fails them", **UNBELIEVED},
     ).on(1),
     # The env file
     "env_file_signed": Expected(
