@@ -222,9 +222,9 @@ def test_a_service_that_counts_a_little_later_is_waited_for(tmp_path: Path, serv
 
 def test_where_no_probe_tells_how_long_a_search_takes_the_answers_do(tmp_path: Path, server: Counted) -> None:
     """One search may be made for an answer: it takes no longer."""
-    server.each, server.users, server.searched = 0, 5, True
-    drill = with_probes(drill_of(tmp_path, server), Probes())
-    assert chat(drill).verdict is Verdict.INCONCLUSIVE
+    watched = RetrievalAsked(with_probes(drill_of(tmp_path, server), Probes()))
+    watched._taken_s = [0.1, 0.3]
+    assert watched._search_s(0.0, 1.0) == pytest.approx(0.2)
 
 
 def counted(at: float, requests: float, searches: float) -> Reading:
