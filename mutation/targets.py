@@ -21,7 +21,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/metrics/snapshot.py": _library("scrape", "deltas", "baseline", "histogram"),
     "drill/metrics/exposition.py": _library("exposition", "scrape"),
     "drill/metrics/workers.py": _library("shared_page"),
-    "drill/metrics/status.py": _library("slo", "unmeasured"),
     "drill/metrics/gauges.py": _tests("proof", "gauges"),
     "drill/checks/silence.py": _library("silence"),
     "drill/checks/flags.py": _library("silence", "obeyed"),

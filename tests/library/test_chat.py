@@ -206,8 +206,12 @@ def test_probes_of_the_drill_are_not_taken_for_the_chats(
     assert "retrieval was asked 0 times" in evidence.reason
 
 
-def test_a_service_that_counts_a_little_later_is_waited_for(tmp_path: Path, server: Counted) -> None:
+def test_a_service_that_counts_a_little_later_is_waited_for(
+    tmp_path: Path, server: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each page shows what was counted by the page before."""
+    monkeypatch.setattr(retrieval_asked, "COUNTED_S", 60.0)
+    monkeypatch.setattr(retrieval_asked, "POLL_S", 0.0)
     pages = [page(server)]
 
     def late(_body: object) -> Answer:
@@ -218,13 +222,6 @@ def test_a_service_that_counts_a_little_later_is_waited_for(tmp_path: Path, serv
     evidence = asked(tmp_path, server)
     assert evidence.verdict is Verdict.PASS
     assert "retrieval was asked 3 times meanwhile" in evidence.reason
-
-
-def test_where_no_probe_tells_how_long_a_search_takes_the_answers_do(tmp_path: Path, server: Counted) -> None:
-    """One search may be made for an answer: it takes no longer."""
-    watched = RetrievalAsked(with_probes(drill_of(tmp_path, server), Probes()))
-    watched._taken_s = [0.1, 0.3]
-    assert watched._search_s(0.0, 1.0) == pytest.approx(0.2)
 
 
 def counted(at: float, requests: float, searches: float) -> Reading:
@@ -346,3 +343,14 @@ def test_unknown_keys_of_the_chat_are_errors(tmp_path: Path) -> None:
     """A typing error does not switch a check off."""
     with pytest.raises(UsageError, match="unknown key 'expect'"):
         make_drill(tmp_path, toml="[service.chat]\nexpect = 'x'\n")
+
+
+@pytest.mark.parametrize(("taken_s", "told"), [([0.5, 0.5], True), ([0.5, 1.5], True), ([0.5, 2.5], False)])
+def test_where_no_probe_tells_how_long_a_search_takes_the_answers_do(
+    tmp_path: Path, taken_s: list[float], told: bool
+) -> None:
+    """One search may be made for an answer: it takes no longer."""
+    drill = with_probes(make_drill(tmp_path), Probes())
+    ends = counted(0.0, 100, 100), counted(10.0, 110, 110)
+    seen = RetrievalAsked(drill, 2, 7, _first=ends[0], _last=ends[1], _taken_s=taken_s)
+    assert seen.most == (0 if told else 7)

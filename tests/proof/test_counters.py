@@ -67,6 +67,17 @@ def test_an_instance_that_served_enough_and_counted_nothing_is_not_spoken_for(dr
     assert "on b:2" in evidence.reason
 
 
+def test_where_nobody_knows_which_instance_is_which_the_counters_of_all_must_speak(drill: Drill) -> None:
+    """The metrics call the instances otherwise than the configuration does."""
+    pods = ("10.0.0.1:8000", "10.0.0.2:8000")
+    before, after = ([snapshot(name, {FAISS: count}) for name in pods] for count in (5, 25))
+    seen = window(before, after, probes(20, pods), new=pods)
+    drill.before = reading(0.0, snapshot(pods[0], {SHADOW: 3}), snapshot(pods[1], {TARGET: 20}))
+    assert prove_shadow(drill, seen).verdict is Verdict.INCONCLUSIVE
+    drill.before = reading(0.0, snapshot(pods[0], {SHADOW: 3}), snapshot(pods[1], {SHADOW: 9}))
+    assert prove_shadow(drill, seen).proof == "effect"
+
+
 def test_counters_that_stand_at_a_number_are_believed(drill: Drill) -> None:
     """A family with a sample is a true zero."""
     earlier(drill, ZEROS, ZEROS)
