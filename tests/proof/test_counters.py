@@ -1,11 +1,13 @@
 """Silent counters prove shadow-read off only where they have been seen to move, or are known to be at a number."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drill.context import Drill
+from drill.proof.counters import writer_at_work
 from drill.proof.judge import prove_shadow
 from drill.verdict import Verdict
 from tests.library.world import MIGRATING, A, B, make_drill, probes, reading, snapshot, window
@@ -90,6 +92,47 @@ def test_counters_that_stood_at_zero_while_shadow_read_was_on_are_not(drill: Dri
     assert prove_shadow(drill, silent(ZEROS)).verdict is Verdict.INCONCLUSIVE
     earlier(drill, {**ZEROS, TARGET: 19}, {**ZEROS, TARGET: 19})
     assert prove_shadow(drill, silent(ZEROS)).verdict is Verdict.PASS
+
+
+def test_what_a_process_did_not_count_while_shadow_read_was_off_is_held_against_none(tmp_path: Path) -> None:
+    """The file had it off before the drill: an earlier one has seen the counters move."""
+    drill = make_drill(tmp_path, toml=TOML, env=MIGRATING.replace("SHADOW_READ=ON", "SHADOW_READ=OFF"))
+    earlier(drill, {TARGET: 500}, {TARGET: 500})
+    assert prove_shadow(drill, silent()).verdict is Verdict.INCONCLUSIVE
+    remembered(drill, {"id": "disable_shadow_read", "proof": "effect"})
+    assert prove_shadow(drill, silent()).proof == "effect"
+
+
+def remembered(drill: Drill, row: dict[str, str]) -> None:
+    """Leave a journal of one earlier drill of the same environment, with this row."""
+    drill.journal.parent.mkdir(parents=True, exist_ok=True)
+    entry = {"drill_id": "x", "env_file": "e", "env_id": drill.record.env_id, "checks": [row]}
+    drill.journal.write_text(json.dumps(entry) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "speak"),
+    [
+        ({"id": "reopen.shadow_read", "verdict": "pass"}, True),
+        ({"id": "reopen.shadow_read", "verdict": "fail"}, False),
+        ({"id": "reopen.dual_write", "verdict": "pass"}, False),
+    ],
+)
+def test_a_shadow_read_that_was_re_opened_is_a_control_too(drill: Drill, row: dict[str, str], speak: bool) -> None:
+    """It was proven by samples that were counted."""
+    remembered(drill, row)
+    assert (prove_shadow(drill, silent()).verdict is Verdict.PASS) is speak
+
+
+@pytest.mark.parametrize(("old", "new", "at_work"), [(None, 0, False), (0, 0, False), (1, 0, True), (None, 1, True)])
+def test_a_dual_write_that_was_seen_to_try_is_a_writer_at_work(
+    drill: Drill, old: float | None, new: float, at_work: bool
+) -> None:
+    """Before the reload or since, on any instance."""
+    errors = "retrieval_dual_write_errors_total"
+    if old is not None:
+        earlier(drill, {}, {errors: old})
+    assert writer_at_work(drill, silent({errors: new})) is at_work
 
 
 def test_an_earlier_drill_that_saw_them_move_is_the_control_of_the_next(drill: Drill) -> None:

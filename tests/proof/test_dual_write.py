@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from drill.proof import stores as stores_module
+from drill.proof.strangers import some_of
 from drill.record import Evidence
 from drill.verdict import Verdict
 from tests.library.world import A, B
@@ -209,3 +210,8 @@ def test_what_the_target_cannot_hold_is_not_missed_there(tmp_path: Path) -> None
     assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "effect")
     assert "proven by effect: 1 document written since the reload" in evidence.reason
     assert "cannot hold those of 1 documents" in evidence.reason
+
+
+@pytest.mark.parametrize(("names", "said"), [("abc", "a, b, c"), ("abcde", "a, b, c and 2 more")])
+def test_some_of_many_names_are_shown_and_the_rest_is_counted(names: str, said: str) -> None:
+    assert some_of(list(names)) == said

@@ -157,4 +157,4 @@ def test_each_instance_is_asked_as_often_as_it_takes_to_meet_its_workers(
     instances = f'instances = ["{server.url}"]' if listed else ""
     toml = f'[service]\nbase_url = "{server.url}"\n{instances}\nflags_path = "/flags"\n'
     ask(make_drill(tmp_path, toml=toml), times=times)
-    assert server.asked.count(("GET", "/flags")) == asked
+    assert server.asked.count(("GET", "/flags")) == len(server.connections) == asked

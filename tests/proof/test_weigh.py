@@ -8,6 +8,7 @@ import pytest
 
 from drill.context import Drill
 from drill.proof.flags import Flag
+from drill.proof.spoken import Spoken
 from drill.proof.weigh import by_url, weigh
 from drill.verdict import Verdict
 from tests.library.world import A, B, make_drill, probes, snapshot, window
@@ -54,6 +55,23 @@ def test_an_instance_of_which_no_restart_was_seen_is_named_as_one(drill: Drill) 
     evidence = weigh(drill, called(A, B), Flag.DUAL_WRITE, QUIET, effect=())
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "by a restart only on a:1, b:2 (no restart was seen): " in evidence.reason
+
+
+def test_where_nobody_knows_which_instance_is_which_one_that_disobeys_may_be_any(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is taken at its word then, and a restart of one is seen of none."""
+    said = dict.fromkeys((A, B), Spoken({Flag.DUAL_WRITE: True}))
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: said)
+    drill.new_processes = [POD_1]
+    assert weigh(drill, called(POD_1, POD_2), Flag.DUAL_WRITE, QUIET, effect=()).proof == "process"
+    before = [snapshot(name, {FAISS: 5}) for name in (POD_1, POD_2)]
+    shadowed = {"retrieval_shadow_latency_seconds_count": 1}
+    after = [snapshot(POD_1, {FAISS: 25, **shadowed}), snapshot(POD_2, {FAISS: 25})]
+    seen = window(before, after, probes(20, (POD_1, POD_2)))
+    evidence = weigh(drill, seen, Flag.DUAL_WRITE, QUIET, effect=())
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "on a:1 (no restart was seen), b:2 (no restart was seen): " in evidence.reason
 
 
 def test_a_row_is_as_well_proven_as_its_weakest_instance_and_shows_each(drill: Drill) -> None:
