@@ -56,6 +56,9 @@ EXPLAINED: dict[str, str] = {
         )
         for mutant in (" 1.0, 0.0", " -1.0, 0.0", "0.0, 1.0", "0.0, -1.0")
     },
+    "drill/checks/unknown_names.py Skips: `held_back: bool = False` -> `held_back: bool = True`": (
+        "where nothing was skipped, nobody asks whether it was held back"
+    ),
     **{
         f"drill/checks/retrieval_asked.py {name}: `return 0.0` -> `return {number}`": (
             "nothing is concluded of what cannot be known"

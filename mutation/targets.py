@@ -23,7 +23,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/metrics/workers.py": _library("shared_page"),
     "drill/metrics/gauges.py": _tests("proof", "gauges"),
     "drill/checks/silence.py": _library("silence"),
-    "drill/checks/flags.py": _library("silence", "obeyed"),
+    "drill/checks/flags.py": _library("flags", "silence", "unknown_names"),
     "drill/checks/slo.py": _library("slo", "unmeasured"),
     "drill/checks/failures.py": _library("slo"),
     "drill/checks/limited_users.py": _library("unmeasured"),

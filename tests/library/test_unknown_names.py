@@ -7,10 +7,12 @@ import pytest
 
 from drill.checks.flags import disobeyed, judge_backend, judge_dual_write
 from drill.checks.post import circuit_open, judge_circuit, target_errors
+from drill.checks.unknown_names import only_backend, only_backend_of, unknown_skips
 from drill.config import Values
 from drill.context import Drill
 from drill.errors import UsageError
 from drill.metrics.names import Names
+from drill.metrics.snapshot import Delta
 from drill.proof.ranks import Rank
 from drill.verdict import Verdict
 from tests.library.world import MIGRATING, A, B, key, make_drill, probes, reading, served, snapshot, window
@@ -58,6 +60,22 @@ def test_an_unknown_reason_leaves_the_circuit_open_to_question_unless_the_flag_i
     if verdict is not Verdict.FAIL:
         assert f'a:1 skipped{{reason="{reason}"}} +9' in evidence.reason
         assert "[metrics.values] flag_off" in evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "grown", "told"),
+    [
+        ("cold_store", 1, True),
+        ("cold_store", 0, False),  # of another time
+        ("flag_off", 9, False),
+        ("circuit_open", 9, False),
+        ("cold_store", float("nan"), True),
+    ],
+)
+def test_only_what_is_skipped_now_for_an_unknown_reason_is_told(reason: str, grown: float, told: bool) -> None:
+    name = f"{SKIPPED}{{reason={reason}}}"
+    delta = Delta(snapshot(A, {name: 5}), snapshot(A, {name: 5 + grown}))
+    assert bool(unknown_skips({A: delta}).text) is told
 
 
 def test_while_dual_write_is_on_an_unknown_reason_may_be_the_circuit(drill: Drill) -> None:
@@ -109,6 +127,37 @@ def test_the_only_backend_under_an_unknown_name_may_be_faiss(drill: Drill) -> No
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert '[metrics.values] faiss = "in_memory"' in evidence.reason
     assert not disobeyed(drill, seen)
+
+
+@pytest.mark.parametrize(
+    ("counts", "only"),
+    [
+        ({"in_memory": 1}, "in_memory"),
+        ({"in_memory": 9, "pgvector": 0}, "in_memory"),  # it is registered, and has answered nothing
+        ({"in_memory": 9, "pgvector": 1}, ""),
+        ({"in_memory": 9, "other": 9}, ""),
+        ({"pgvector": 9}, ""),
+        ({}, ""),
+    ],
+)
+def test_one_unknown_backend_that_has_answered_everything_is_the_only_one(
+    drill: Drill, counts: dict[str, float], only: str
+) -> None:
+    """Since the boot, and in the window: what has not grown has answered nothing."""
+    names = {name: f"{REQUESTS}{{backend={name}}}" for name in ("in_memory", "pgvector", "other")}
+    page = snapshot(A, {names[name]: count for name, count in counts.items()})
+    assert only_backend_of(drill, [page]) == only
+    first = {**{names[name]: 0.0 for name in counts}, names["in_memory"]: 50.0}
+    last = {names[name]: first.get(names[name], 0) + count for name, count in counts.items()}
+    seen = window([snapshot(A, first)], [snapshot(A, {**first, **last})], probes(1))
+    assert only_backend(drill, seen) == only
+
+
+def test_where_only_other_flags_change_the_service_may_answer_as_it_did_just_now(tmp_path: Path) -> None:
+    """Whatever it did when the drill began: what counts is the reading that the window begins with."""
+    drill = make_drill(tmp_path, env=MIGRATING.replace("pgvector", "faiss"), apply=True)
+    drill.before = reading(0.0, snapshot(A, {f"{REQUESTS}{{backend=pgvector}}": 9}))
+    assert only_backend(drill, served(requests=f"{REQUESTS}{{backend=in_memory}}")) == "in_memory"
 
 
 @pytest.mark.parametrize("name", ["pgvector", "pg", "Weaviate", "qdrant-cloud"])
