@@ -97,8 +97,12 @@ def _mutated(source: str, spec: "MutationSpec") -> str | None:
 
 
 def _run(module: ModuleType, source: str) -> Mapping[str, Any]:
+    """Return what a module defines; nothing if it cannot be imported, which a fresh process will notice."""
     names: dict[str, Any] = {"__name__": module.__name__, "__file__": module.__file__}
-    exec(compile(source, str(module.__file__), "exec"), names)  # noqa: S102 - the module, changed in one place
+    try:
+        exec(compile(source, str(module.__file__), "exec"), names)  # noqa: S102 - the module, changed in one place
+    except Exception:  # noqa: BLE001 - whatever a mutant raises, such as a pattern that is none
+        return {}
     return names
 
 
