@@ -13,7 +13,7 @@ from drill.checks.silence import doubts
 from drill.config import Config, Service
 from drill.config_check import check
 from drill.context import Drill
-from drill.errors import UsageError
+from drill.errors import CannotMeasure, UsageError
 from drill.http import HttpClient
 from drill.load import budget_of
 from drill.metrics.snapshot import Snapshot, is_another
@@ -165,6 +165,9 @@ class Inner:
     def read(self, instances: list[str], *, wait: bool = True) -> Reading:
         return reading(0.0, *(snapshot(name, {}, started=1.0) for name in instances))
 
+    def recent(self, instances: list[str], count: int) -> list[Reading]:
+        return [self.read(instances) for _ in range(count)]
+
     def snapshot(self, instance: str) -> Snapshot:
         return snapshot(instance, {}, started=1.0)
 
@@ -186,6 +189,7 @@ def test_workers_are_asked_for_until_another_one_is_unlikely(workers: int) -> No
     read, requests = asked(workers)
     assert len(read.snapshots["http://a:1"].workers) == workers
     assert missed(workers, requests) <= SURE
+    assert str(read.facts["workers of a:1"]).startswith(f"{workers} met in {requests} requests, another one is missed")
     assert requests <= MOST
     assert not read.doubts
 
@@ -234,6 +238,23 @@ def test_a_page_whose_counters_go_down_is_that_of_one_worker_among_several(
     assert ("each worker shows its own" in read.doubts.get("http://a:1", "")) is not one_page
 
 
+def test_a_page_that_cannot_be_read_from_here_is_not_doubted_for_that() -> None:
+    """Prometheus may be all that reads it: the probes that it must count are what there is."""
+
+    class Hidden(Page):
+        def snapshot(self, instance: str) -> Snapshot:
+            raise CannotMeasure(instance)
+
+    assert not asked(2, Hidden([]))[0].doubts
+
+
+def test_the_last_of_recent_readings_has_all_workers() -> None:
+    names = iter("abcdefgh" * MOST)
+    source = WorkerSource(Inner(), lambda _url: next(names), Inner())  # type: ignore[arg-type]
+    first, last = source.recent(["http://a:1"], 2)
+    assert (first.snapshots["http://a:1"].workers, len(last.snapshots["http://a:1"].workers)) == (frozenset(), 8)
+
+
 def test_a_glance_asks_little_and_doubts_nothing() -> None:
     """It is taken again and again while the service restarts."""
     read, requests = asked(100, wait=False)
@@ -251,6 +272,7 @@ def test_an_answer_that_does_not_name_its_worker_is_a_doubt_that_says_so(
     if worker_id == "json:length(pid)":  # the same number for all: one worker, as far as anybody can tell
         assert len(seen.snapshots[service.url].workers) == 1
     else:
+        assert seen.doubts[service.url].startswith(f"{service.url[7:]}: its health answer")
         assert "check [service] worker_id" in seen.doubts[service.url]
 
 
