@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class _NoProbes:
     """Stands for a prober that has sent nothing."""
 
-    def results(self, since: float = 0.0, until: float = 0.0) -> list["ProbeResult"]:  # noqa: ARG002 - as the prober's
+    def results(self, *_: float) -> list["ProbeResult"]:
         """Return none."""
         return []
 

@@ -46,7 +46,7 @@ _TYPES = {
     True: {"counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"},
 }
 _EXEMPLARY = ("_total", "_bucket")
-_GREATEST_STAMP = 2**63 - 1
+_GREATEST_STAMP = str(2**63 - 1)
 
 
 class Unreadable(ValueError):  # noqa: N818 - what the page is
@@ -126,7 +126,7 @@ def _sample(found: Exposition, match: re.Match[str], *, openmetrics: bool) -> No
     name, value = match["name"], _number(match["value"])
     if openmetrics:
         _check_extras(match)
-    elif match["stamp"] and int(match["stamp"].lstrip("0")[:20] or 0) > _GREATEST_STAMP:
+    elif match["stamp"] and _is_too_great(match["stamp"]):
         raise Unreadable("a time that is too great")
     labels = _labels(match["labels"]) if match["labels"] else frozenset()
     if name.endswith("_created"):
@@ -138,6 +138,12 @@ def _sample(found: Exposition, match: re.Match[str], *, openmetrics: bool) -> No
             f"{_shown(key)} stands here again, with another value ({earlier:g} and {value:g}): "
             "one series, two numbers, and Prometheus keeps one of them"
         )
+
+
+def _is_too_great(stamp: str) -> bool:
+    """Whether Go's 64 bits do not hold this time. Digits of one length compare as their numbers do."""
+    digits = stamp.lstrip("0")
+    return (len(digits), digits) > (len(_GREATEST_STAMP), _GREATEST_STAMP)
 
 
 def _check_extras(match: re.Match[str]) -> None:

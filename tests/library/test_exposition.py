@@ -16,6 +16,8 @@ GREATEST = 2**63 - 1
         (f"a 1 {GREATEST}", ""),
         (f"a 1 {'0' * 30}{GREATEST}", ""),
         (f"a 1 {GREATEST + 1}", "a time that is too great"),
+        (f"a 1 1{'0' * 19}", "a time that is too great"),
+        (f"a 1 {'9' * 5000}", "a time that is too great"),
         ("a 1 0", ""),
         ("a 1e999", "a value that is too great"),
         ("a +Inf", ""),
@@ -23,6 +25,7 @@ GREATEST = 2**63 - 1
         ('a{b="1",b="2"} 1', "a label that stands twice"),
         ('a{__name__="b"} 1', "a label that stands twice"),
         ("# TYPE a info", "the type of a is none that Prometheus knows"),
+        (f"# HELP a {chr(0xDC80)}", "the help of a is not UTF-8"),
         ("# HELP a \udcff", "the help of a is not UTF-8"),
         ("# HELP a \u00e9", ""),
         ("x_total NaN", "x_total is counted, and is not a number"),
@@ -79,6 +82,11 @@ def test_openmetrics_ends_with_its_end_and_nothing_behind_it(text: str, said: st
             read(text.encode(), openmetrics=True)
     else:
         assert read(text.encode(), openmetrics=True).samples == {key("a"): 1.0}
+
+
+def test_empty_lines_are_counted() -> None:
+    with pytest.raises(Unreadable, match="line 3: not a line"):
+        read(b"\n\n?\n", openmetrics=False)
 
 
 def test_a_nul_byte_is_named_by_its_line() -> None:
