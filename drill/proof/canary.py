@@ -7,6 +7,7 @@ each instance, so that each is proven on its own. What an earlier drill has left
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -108,9 +109,11 @@ class Canary:
         """Remove what an earlier drill has left in ``stores``, and write what was announced."""
         if not self.birds:
             return
-        self._before = stores
-        self._sweep(stores)
-        free = [bird for bird in self.birds if not self._is_taken(bird)]
+        self._before, earlier = stores, self._hashes_of_earlier() | self.hashes  # its own: it may be written once more
+        self._sweep(stores, earlier)
+        if self.drill.config.canary.numbered:
+            self._note_taken(earlier)
+        free = [bird for bird in self.birds if not bird.problem]
         self._anywhere = merged(self._anywhere, _places(free))
         for bird, reply in zip(free, each(self._ingest, free), strict=True):
             bird.taken = reply.ok
@@ -181,19 +184,40 @@ class Canary:
             drill.events.done(INTENT)
         return left
 
-    def _sweep(self, stores: Stores) -> None:
-        hashes = self._hashes_of_earlier()
+    def _sweep(self, stores: Stores, hashes: Collection[str]) -> None:
         self._anywhere = merged(self._reserved(stores.faiss), self._renamed(stores.faiss, hashes))
         self._on_target = merged(self._reserved(stores.target), self._renamed(stores.target, hashes))
         if self._anywhere and delete(self.drill, self._anywhere):
             self.drill.swept = merged(self._anywhere)
 
-    def _is_taken(self, bird: Bird) -> bool:
-        """Whether its id is a number under which FAISS holds a document: that may be a user's, and stays."""
-        held, swept = self._before.faiss.get(bird.tenant, {}), self._anywhere.get(bird.tenant, ())
-        if self.drill.config.canary.numbered and bird.id in held and bird.id not in swept:
-            bird.problem = f"{bird.tenant} has a document {bird.id}: set [canary] id to numbers that nobody uses"
-        return bool(bird.problem)
+    def _note_taken(self, earlier: Collection[str]) -> None:
+        """Find out whose ids are numbers under which there is a document already: that may be a user's, and stays.
+
+        Where that cannot be found out, none is written. ``earlier`` are the hashes of earlier canaries.
+        """
+        for tenant in {bird.tenant for bird in self.birds}:
+            mine = [bird for bird in self.birds if bird.tenant == tenant]
+            held = self._held(tenant, {bird.id for bird in mine})
+            for bird in mine:
+                if isinstance(held, str):
+                    bird.problem = f"{tenant}: whether a user has a document {bird.id} is not known: {held}"
+                elif bird.id in held and held[bird.id] not in earlier:
+                    bird.problem = f"{tenant} has a document {bird.id}: set [canary] id to numbers that nobody uses"
+
+    def _held(self, tenant: str, ids: set[str]) -> Mapping[str, str] | str:
+        """Return what FAISS holds, of ``ids`` at least, or why that is not known; where it cannot be seen, the target.
+
+        A tenant that is too large to be followed, or could not be read, is asked for these alone.
+        """
+        if (known := self._before.faiss.get(tenant)) is not None:
+            return known
+        try:
+            if self.drill.primary is not None:
+                return self.drill.primary.lookup(tenant, ids)
+            with closing(self.drill.open_target()) as target:
+                return dict(target.present(tenant, ids))
+        except DrillError as problem:
+            return str(problem)
 
     def _reserved(self, side: Mapping[str, Iterable[str]]) -> Places:
         """Return the ids that no document of a user has; of numbers that is not known, and their texts must tell."""

@@ -1,6 +1,6 @@
 """What has been written to FAISS since the service settled: by users, and by the canary."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from drill.context import Drill
@@ -26,7 +26,13 @@ class Written:
         self.canary = Canary(self.drill)
 
     def begin(self) -> None:
-        """Begin to take the inventories to compare with, and to write the canary."""
+        """Begin to take the inventories to compare with, and to write the canary.
+
+        Once more for a service that has restarted once more: then what was begun before must be over, or two threads
+        write the same canaries, and one takes the other's for lost.
+        """
+        if self._begun is not None:
+            wait([self._begun])
         self.canary.announce()
         one_thread = ThreadPoolExecutor(1, thread_name_prefix="written")
         self._begun = one_thread.submit(self._begin)

@@ -1,12 +1,14 @@
 """The canary: written through each instance, waited for, looked up, and gone from both stores afterwards."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from drill import config
 from drill.content_hash import content_hash
 from drill.context import Drill
+from drill.errors import PrimaryUnreadable
 from drill.proof import canary as canary_module
 from drill.proof.canary import Bird, Canary
 from drill.proof.letters import filled
@@ -14,6 +16,7 @@ from drill.proof.sent import UNLISTED, proof_requests
 from drill.proof.stores import Stores as ProofStores
 from drill.proof.strangers import carries
 from drill.purge.reserved import without_canaries
+from drill.steps import inventories as inventories_module
 from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 from tests.library.server import as_json
@@ -333,6 +336,68 @@ def test_a_number_that_a_user_has_is_no_canary(desk: Desk) -> None:
     assert "a has a document 7000: set [canary] id to numbers that nobody uses" in evidence.reason
     assert desk.left == []
     assert (len(desk.stores.faiss["a"]), len(desk.stores.faiss["b"]), len(desk.stores.target["b"])) == (42, 40, 42)
+
+
+@pytest.mark.parametrize("seen", ["too large", "not read", "not looked up", "not here"])
+def test_a_number_is_looked_for_where_faiss_was_not_listed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seen: str
+) -> None:
+    """A tenant that is too large, or was being replaced: a user's document there is not written over, nor deleted."""
+    numbers = {f"700{number}": "a user's" for number in range(4)}
+    for side in (desk.stores.faiss, desk.stores.target):
+        side["a"], side["b"] = side["a"] | numbers, side["b"] | numbers
+    before = {tenant: dict(items) for tenant, items in desk.stores.faiss.items()}
+    drill = numbered(desk)
+    if seen == "too large":
+        monkeypatch.setattr(inventories_module, "MAX_DOCUMENTS", 10)
+    elif seen == "not here":
+        drill.__dict__["primary"] = None
+    else:
+        monkeypatch.setattr(desk.stores, "inventory", Mock(side_effect=PrimaryUnreadable("it is being replaced")))
+    if seen == "not looked up":
+        monkeypatch.setattr(desk.stores, "lookup", Mock(side_effect=PrimaryUnreadable("it is being replaced")))
+    evidence = desk.judged(drill)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    known = "whether a user has a document 7000 is not known: it is being replaced"
+    assert (known if seen == "not looked up" else "a has a document 7000") in evidence.reason
+    assert (desk.left, desk.stores.faiss) == ([], before)
+
+
+def test_a_number_that_nobody_has_is_free_where_faiss_was_not_listed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written, found and removed; and so is what an earlier drill has left under it."""
+    monkeypatch.setattr(inventories_module, "MAX_DOCUMENTS", 10)
+    drill = numbered(desk)
+    earlier = Canary(drill)
+    earlier.announce()
+    desk.stores.faiss["a"]["7000"] = earlier.birds[0].hash
+    assert desk.judged(drill).detail["documents written since the reload"] == 4
+    assert (desk.left, len(desk.stores.faiss["a"])) == ([], 40)
+
+
+def test_a_service_that_restarts_once_more_gets_one_canary_at_a_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is to look for the second ones must not find the first look still at work on them."""
+    at_work: list[Canary] = []
+    most: list[int] = []
+    wait = Canary.await_in_faiss
+
+    def watched(canary: Canary) -> None:
+        at_work.append(canary)
+        most.append(len(at_work))
+        wait(canary)
+        at_work.pop()
+
+    monkeypatch.setattr(Canary, "await_in_faiss", watched)
+    desk.services[0].drops = True  # so that it is waited for
+    witness = WriteWitness(desk.drill(more=DELETES))
+    witness.begin()
+    desk.services[0].drops = False
+    witness.begin()
+    assert witness.judge(QUIET, desk.window()).verdict is Verdict.PASS
+    assert (most, witness.end()) == ([1, 1], [])
 
 
 def test_numbered_canaries_are_removed_from_both_stores(desk: Desk) -> None:
