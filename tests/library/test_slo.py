@@ -213,12 +213,23 @@ def test_each_way_of_counting_errors_fails_alone(drill: Drill, samples: dict[str
     assert evidence.value == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("labels", ["{method=POST}", "{status=error}"])
-def test_http_requests_without_a_status_hide_their_failures(drill: Drill, labels: str) -> None:
+@pytest.mark.parametrize(("labels", "count"), [("{method=POST}", 300), ("{status=error}", 300), ("{status=error}", 1)])
+def test_http_requests_without_a_status_hide_their_failures(drill: Drill, labels: str, count: int) -> None:
     """They are named, and the row is not green."""
-    evidence = judge_errors(drill, {f"http_requests_total{labels}": 300})
+    evidence = judge_errors(drill, {f"http_requests_total{labels}": count, "http_requests_total{status=200}": 300})
     assert evidence.verdict is Verdict.INCONCLUSIVE
-    assert "300 HTTP requests carry no status" in evidence.reason
+    assert f"{count} HTTP requests carry no status" in evidence.reason
+
+
+@pytest.mark.parametrize(("probed", "told"), [(300, False), (299, True)])
+def test_what_kept_the_drill_from_asking_more_is_told_where_it_asked_too_little(
+    drill: Drill, probed: int, told: bool
+) -> None:
+    """Enough probes were answered: then another reason leaves the row open."""
+    drill.limiter._limited.append((1.0, A))
+    evidence = judge_errors(drill, {"http_requests_total{status=error}": 300}, count=probed)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert ("the service limits the drill" in evidence.reason) is told
 
 
 def test_kinds_of_failures_are_named_the_most_frequent_first_and_then_by_name() -> None:
