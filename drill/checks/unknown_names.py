@@ -22,6 +22,8 @@ OFF_REASONS = re.compile(
 )
 """Values of ``reason`` which say that a dual-write was skipped because the flag is off ("backoff" does not)."""
 CIRCUIT = "circuit_open"
+LONGEST = 60
+"""Characters of a name that are shown."""
 _HELD_BACK = re.compile(
     r"circuit|breaker|back_?off|retr[yi]|throttl|time_?out|queue|full|unavail|unreach|overload|limit|error|fail|auto|open"
 )
@@ -81,7 +83,7 @@ def only_backend(drill: Drill, window: Window) -> str:
     """
     deltas = window.since_boot.values()
     found = {labels.get("backend", "") for delta in deltas for labels, value in delta.moved(REQUESTS) if value > 0}
-    if len(found) != 1 or not _may_be_faiss(drill, name := found.pop()):
+    if len(found) != 1 or not may_be_faiss(drill, name := found.pop()):
         return ""
     pending = any(change.key == Flag.BACKEND.key for change in drill.plan.changes)
     pages = drill.before.snapshots if pending and drill.before else {} if pending else window.first.snapshots
@@ -92,7 +94,7 @@ def only_backend(drill: Drill, window: Window) -> str:
 def only_backend_of(drill: Drill, pages: Iterable[Snapshot]) -> str:
     """Return the one backend that has answered everything since the boot, if nobody here knows it."""
     found = {name for page in pages for name in backends(page)}
-    return name if len(found) == 1 and _may_be_faiss(drill, name := found.pop()) else ""
+    return name if len(found) == 1 and may_be_faiss(drill, name := found.pop()) else ""
 
 
 def backends(page: Snapshot) -> set[str]:
@@ -102,10 +104,12 @@ def backends(page: Snapshot) -> set[str]:
 
 def is_it_faiss(name: str) -> str:
     """Say how the drill is told that a backend is FAISS."""
+    name = name[:LONGEST]
     return f'the drill does not know the backend "{name}": if it is FAISS, set [metrics.values] faiss = "{name}"'
 
 
-def _may_be_faiss(drill: Drill, name: str) -> bool:
+def may_be_faiss(drill: Drill, name: str) -> bool:
+    """Whether a backend has a name that is neither FAISS's nor known to be another one's."""
     written = [change.before or "" for change in drill.plan.changes if change.key == Flag.BACKEND.key]
     others = {drill.config.target.kind, drill.env_values.get(TARGET) or "", *written}
     known = name.lower() in {"faiss", *(other.lower() for other in others)}

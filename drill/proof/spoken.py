@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from drill.checks.silence import short
+from drill.checks.unknown_names import is_it_faiss, may_be_faiss
 from drill.context import Drill
 from drill.proof.flags import Flag
 from drill.proof.sent import BALANCED, WORKERS
@@ -55,10 +56,19 @@ def _once(drill: Drill, url: str) -> Spoken:
     if said is None:
         return Spoken(problem=f"{short(url)}{service.flags_path}: {reply.seen()}, expected JSON")
     values = {flag: _said_of(said, flag, service.flags.get(flag, "")) for flag in Flag}
+    values[Flag.BACKEND], strange = _backend(drill, values[Flag.BACKEND])
     told = {flag: back for flag, value in values.items() if (back := rolled_back(flag, value)) is not None}
     missing = [str(flag) for flag in Flag if flag not in told]
     problem = f"{short(url)}{service.flags_path} says nothing of {', '.join(missing)}" if missing else ""
-    return Spoken(told, problem)
+    return Spoken(told, "; ".join(filter(None, (problem, strange))))
+
+
+def _backend(drill: Drill, value: object) -> tuple[object, str]:
+    """Return a backend by the drill's name for it; one that nobody here knows may be FAISS, and says nothing."""
+    name = value.strip() if isinstance(value, str) else ""
+    if name.lower() == drill.config.metrics.values.faiss.lower():
+        return Flag.BACKEND.rolled_back, ""
+    return (None, is_it_faiss(name)) if may_be_faiss(drill, name) else (value, "")
 
 
 def _said_of(said: object, flag: Flag, path: str) -> object:

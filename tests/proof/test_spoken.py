@@ -86,6 +86,39 @@ def test_a_process_that_says_on_contradicts(server: ScriptedService, tmp_path: P
     assert "says itself that FF_RETRIEVAL_DUAL_WRITE is not OFF" in evidence.reason
 
 
+@pytest.mark.parametrize(
+    ("name", "verdict", "told"),
+    [
+        ("faiss-flat", Verdict.PASS, 'if it is FAISS, set [metrics.values] faiss = "faiss-flat"'),
+        ("LocalIndex", Verdict.PASS, 'the drill does not know the backend "LocalIndex"'),
+        (" Own ", Verdict.PASS, ""),
+        ("pgvector", Verdict.FAIL, "says itself that RETRIEVAL_BACKEND is not faiss"),
+        ("Qdrant Cloud", Verdict.FAIL, "says itself that RETRIEVAL_BACKEND is not faiss"),
+    ],
+)
+def test_a_backend_of_an_unknown_name_is_asked_about_and_the_name_of_a_target_contradicts(
+    server: ScriptedService, tmp_path: Path, name: str, verdict: Verdict, told: str
+) -> None:
+    """A service names FAISS as it likes; what it does shows which one it is, and a word of the operator says it."""
+    words = {**OFF, "backend": name}
+    drill = spoken(server, tmp_path, words, '[metrics.values]\nfaiss = "own"\n')
+    evidence = prove_backend(drill, quiet(server.url))
+    assert evidence.verdict is verdict
+    assert told in f"{evidence.reason}{evidence.detail}"
+    assert ("the drill does not know" in f"{evidence.reason}") == (told != "" and verdict is Verdict.PASS)
+
+
+def test_a_backend_that_is_named_for_the_drill_is_faiss_by_the_process_word(
+    server: ScriptedService, tmp_path: Path
+) -> None:
+    """By ``[metrics.values] faiss``, as in the metrics; an unknown one is no word."""
+    drill = spoken(server, tmp_path, {**OFF, "backend": "Own"}, '[metrics.values]\nfaiss = "own"\n')
+    assert ask(drill)[server.url].rolled_back[Flag.BACKEND] is True
+    (tmp_path / "other").mkdir()
+    drill = spoken(server, tmp_path / "other", {**OFF, "backend": "strange"})
+    assert Flag.BACKEND not in ask(drill)[server.url].rolled_back
+
+
 def test_an_instance_that_disobeys_one_flag_vouches_for_no_other(server: ScriptedService, tmp_path: Path) -> None:
     """Its shadow counters move: what it says of dual-write is not believed either."""
     drill = attach(spoken(server, tmp_path, OFF), stores := Stores())
