@@ -108,7 +108,7 @@ def _policies(text: str) -> Iterator[dict[str, float]]:
 
 
 def _per_second(policy: Mapping[str, float]) -> float:
-    return policy.get("remaining", math.inf) / max(1.0, policy.get("reset", 1.0))
+    return policy.get("remaining", math.inf) / (policy.get("reset") or 1.0)
 
 
 def _until(reset: float | None, now: float) -> float | None:

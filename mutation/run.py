@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,27 +58,33 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def mutate(tree: Path, module: str) -> list[Mutant]:
-    """Make every mutant of ``module`` in ``tree``, one after the other, and run its tests against each."""
+def mutate(tree: Path, module: str, left: Sequence[Mutant] = ()) -> list[Mutant]:
+    """Make every mutant of ``module`` in ``tree``, one after the other, and run its tests against each.
+
+    With ``left``, of a module that has not changed since, only these.
+    """
     config, session = tree / "mutation.toml", tree / "mutation.sqlite"
     session.unlink(missing_ok=True)
     config.write_text(_config(module))
-    _begin(tree, module, session)
+    _begin(tree, module, session, {(mutant.operator, mutant.occurrence) for mutant in left})
     _do(tree, module, [*_tests(module), "--tb=native", "-p", "mutation.forks", f"--basetemp={tree / 'tmp'}"])
     _do(tree, module, [str(Path(sys.executable).with_name("cosmic-ray")), "exec", str(config), str(session)])
     return list(_read(session, tree / module, module))
 
 
-def _begin(tree: Path, module: str, session: Path) -> None:
-    """Write down the mutants of ``module`` that are wanted."""
+def _begin(tree: Path, module: str, session: Path, left: Collection[tuple[str, int]]) -> None:
+    """Write down the mutants of ``module`` that are wanted: those of all operators, or what is ``left``."""
     from cosmic_ray.commands import init
     from cosmic_ray.work_db import WorkDB, use_db
     from cosmic_ray.work_item import WorkerOutcome, WorkResult
 
-    wanted = {f"core/{name}" for name in OPERATORS}
+    def is_wanted(spec: "MutationSpec") -> bool:
+        operator = spec.operator_name.removeprefix("core/")
+        return (operator, spec.occurrence) in left if left else operator in OPERATORS
+
     with chdir(tree), use_db(session, WorkDB.Mode.create) as database:
         init([Path(module)], database, {})
-        others = [item.job_id for item in database.work_items if item.mutations[0].operator_name not in wanted]
+        others = [item.job_id for item in database.work_items if not is_wanted(item.mutations[0])]
         database.set_multiple_results(others, WorkResult(WorkerOutcome.SKIPPED))
 
 
