@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drill.metrics.snapshot import START_TIME, Delta, History, Snapshot, counter_delta
+from drill.metrics.snapshot import START_TIME, Delta, History, Snapshot, counter_delta, is_another
 from tests.library.world import A, key, snapshot
 
 X = "x_total{backend=qdrant}"
@@ -100,3 +100,22 @@ def test_the_time_for_what_moved_grows_no_faster_than_the_page() -> None:
 
     small, large = (min(cost(series) for _ in range(3)) for series in (1_000, 10_000))
     assert large < 40 * small + 0.02
+
+
+def named(*workers: str) -> Snapshot:
+    return Snapshot("a", 1.0, {}, {}, frozenset(workers))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "another"),
+    [
+        (("1", "2"), ("3", "4"), True),
+        (("1", "2"), ("2", "3"), False),
+        (("1", "2"), ("1", "2", "3"), False),
+        (("1",), (), False),
+        ((), ("1",), False),
+    ],
+)
+def test_a_restart_leaves_none_of_the_old_workers(old: tuple[str, ...], new: tuple[str, ...], another: bool) -> None:
+    """A worker that is replaced while others stay, as gunicorn does after so many requests, is no restart."""
+    assert is_another(named(*old), named(*new)) is another

@@ -16,7 +16,7 @@ from drill.context import Drill
 from drill.errors import CannotMeasure, UsageError
 from drill.http import HttpClient
 from drill.load import budget_of
-from drill.metrics.snapshot import Snapshot, is_another
+from drill.metrics.snapshot import Snapshot
 from drill.metrics.workers import GLANCE, MOST, PAGES, SURE, WorkerSource, missed
 from drill.observation import Reading, Window, open_window, replaced
 from drill.probe import ProbeResult
@@ -136,25 +136,6 @@ def test_pages_of_each_worker_are_never_taken_for_one(tmp_path: Path) -> None:
         verdict, reason = doubts(window(drill, first, drill.read_metrics(), 1), FAMILIES)
         assert verdict is Verdict.INCONCLUSIVE
         assert "each worker shows its own" in reason or "per worker" in reason
-
-
-def named(*workers: str) -> Snapshot:
-    return Snapshot("a", 1.0, {}, {}, frozenset(workers))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "another"),
-    [
-        (("1", "2"), ("3", "4"), True),
-        (("1", "2"), ("2", "3"), False),
-        (("1", "2"), ("1", "2", "3"), False),
-        (("1",), (), False),
-        ((), ("1",), False),
-    ],
-)
-def test_a_restart_leaves_none_of_the_old_workers(old: tuple[str, ...], new: tuple[str, ...], another: bool) -> None:
-    """A worker that is replaced while others stay, as gunicorn does after so many requests, is no restart."""
-    assert is_another(named(*old), named(*new)) is another
 
 
 class Inner:
