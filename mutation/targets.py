@@ -36,7 +36,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/endpoints.py": _library("endpoints", "unmeasured"),
     "drill/checks/findings.py": _library("smoke", "smoke_bounds", "unmeasured", "mendable"),
     "drill/checks/mendable.py": _library("mendable", "open_rows"),
-    "drill/checks/heard.py": _library("preflight", "mendable"),
+    "drill/checks/heard.py": _library("heard"),
     "drill/checks/smoke.py": _library("smoke", "smoke_bounds", "unmeasured", "fresh"),
     "drill/checks/chat.py": _library("chat", "smoke"),
     "drill/checks/retrieval_asked.py": _library("chat", "smoke"),
