@@ -130,7 +130,7 @@ def _without(stores: Stores, purged: Mapping[str, Inventory]) -> Stores:
 
 
 def _less(items: Inventory, gone: Inventory) -> Inventory:
-    return {name: digest for name, digest in items.items() if name not in gone} if gone else items
+    return {name: digest for name, digest in items.items() if name not in gone}
 
 
 def _back(drill: Drill, purged: Mapping[str, Inventory]) -> dict[str, Inventory]:

@@ -3,6 +3,7 @@
 import struct
 import threading
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,13 +125,34 @@ def test_a_look_without_its_control_says_so(tmp_path: Path) -> None:
     assert "0 of 25 documents that are known to be on the target" in str(evidence.detail["the second look"])
 
 
-@pytest.mark.parametrize(("before", "after"), [(Verdict.PASS, Verdict.ERROR), (Verdict.FAIL, Verdict.FAIL)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(Verdict.PASS, Verdict.ERROR), (Verdict.ERROR, Verdict.ERROR), (Verdict.FAIL, Verdict.FAIL)],
+)
 def test_a_defect_of_the_look_is_no_pass(tmp_path: Path, before: Verdict, after: Verdict) -> None:
     """It is an error of the row, named; a worse verdict stays."""
     drill = first_look(tmp_path, stores := Held(), before)
     stores.__dict__["flush"] = lambda: 1 / 0
     evidence = second_look(drill)
     assert (evidence.verdict, "the second look failed" in evidence.reason) == (after, before is Verdict.PASS)
+
+
+@pytest.mark.parametrize(("proof", "verdict"), [("effect", Verdict.INCONCLUSIVE), ("process", Verdict.PASS)])
+def test_another_copy_than_at_first_takes_back_what_was_proven_by_its_absence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proof: str, verdict: Verdict
+) -> None:
+    """An old document that a user edited and the target did not have: whose copy it has now, nothing tells."""
+    monkeypatch.setattr("tests.proof.test_late.NEW", {**NEW, "d0": "edited"})
+    stores = Held()
+    del stores.target["a"]["d0"]
+    drill = first_look(tmp_path, stores)
+    entry = drill.record.entries[late.ROW]
+    entry.evidence = replace(entry.evidence, proof=proof)
+    stores.target["a"]["d0"] = "older"
+    evidence = second_look(drill)
+    assert evidence.verdict is verdict
+    said = "1 document written since the reload with another copy on the target than at first"
+    assert (said in evidence.reason) is (verdict is not Verdict.PASS)
 
 
 def test_a_damaged_quarantine_hides_nothing(tmp_path: Path) -> None:
@@ -234,6 +256,18 @@ def test_a_canary_that_comes_late_fails_the_row_and_is_removed(desk: Desk, name:
     assert f"the canary came to the target late: a/{name}" in evidence.reason
     assert evidence.reason.endswith("; it has been removed")
     assert len(desk.stores.target["a"]) == 40
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_lost_canary_is_looked_up_by_its_own_id_also_where_nothing_can_be_listed(desk: Desk, lost: bool) -> None:
+    """FAISS never had it; of a tenant that is too large nobody lists what else has come."""
+    drill, witness = canary_looked_at(desk)
+    for bird in witness.canary.birds:
+        bird.stored = "" if lost else bird.stored
+    object.__setattr__(witness.written.stores, "target", {})
+    witness.fresh = {}
+    desk.stores.target["a"]["rollback-drill-canary-0"] = content_hash(witness.canary.birds[0].text)
+    assert (second_look(drill).verdict is Verdict.FAIL) is lost
 
 
 def test_a_canary_that_went_with_the_purge_fails_the_row(desk: Desk) -> None:
