@@ -24,8 +24,8 @@ survives: then a check could be wrong in this way and nobody would know. One tha
 `python -m mutation drill/checks/slo.py` does one module, in less than a minute of processor time. A mutant inside a
 function is tried in a fork of one pytest session, by the tests that reach that function (`mutation/forks.py`); what is
 changed outside of functions is tried in a fresh process, by all tests of the module, unless it is of a kind that may
-survive. First the tests must be green without a mutant, both ways. Results are kept in `build/mutation`; `--docs-only`
-writes this page of them.
+survive. First the tests must be green without a mutant. Results are kept in `build/mutation`; `--again` tries only what
+survived without a reason, `--docs-only` writes this page.
 """
 
 

@@ -68,7 +68,8 @@ def mutate(tree: Path, module: str, left: Sequence[Mutant] = ()) -> list[Mutant]
     config.write_text(_config(module))
     _begin(tree, module, session, {(mutant.operator, mutant.occurrence) for mutant in left})
     _do(tree, module, [*_tests(module), "--tb=native", "-p", "mutation.forks", f"--basetemp={tree / 'tmp'}"])
-    _do(tree, module, [str(Path(sys.executable).with_name("cosmic-ray")), "exec", str(config), str(session)])
+    if _is_pending(session):
+        _do(tree, module, [str(Path(sys.executable).with_name("cosmic-ray")), "exec", str(config), str(session)])
     return list(_read(session, tree / module, module))
 
 
@@ -86,6 +87,13 @@ def _begin(tree: Path, module: str, session: Path, left: Collection[tuple[str, i
         init([Path(module)], database, {})
         others = [item.job_id for item in database.work_items if not is_wanted(item.mutations[0])]
         database.set_multiple_results(others, WorkResult(WorkerOutcome.SKIPPED))
+
+
+def _is_pending(session: Path) -> bool:
+    from cosmic_ray.work_db import WorkDB, use_db
+
+    with use_db(session, WorkDB.Mode.open) as database:
+        return any(True for _ in database.pending_work_items)
 
 
 def _do(tree: Path, module: str, command: Sequence[str]) -> None:
