@@ -1,7 +1,6 @@
 """What the service limits, and what the drill itself could not do, is never a failure of the service."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from drill.availability import availability, downtime_s
 from drill.baseline import by_probes
 from drill.checks.chat import chat
-from drill.checks.limited_users import users_limited
 from drill.checks.post import backend, endpoints, primary_latency
 from drill.checks.preflight import service
 from drill.checks.slo import errors, latency
@@ -27,7 +25,7 @@ from drill.probe import ProbeResult
 from drill.report.timeline import timeline_of
 from drill.verdict import Verdict, worst
 from tests.library.server import Answer, scripted
-from tests.library.world import A, Probes, make_drill, probes, served, shared_client, snapshot, window, with_probes
+from tests.library.world import A, Probes, make_drill, probes, served, shared_client, with_probes
 
 BUCKET = "retrieval_latency_seconds_bucket{backend=faiss,le=%s}"
 QUICK: dict[str, float] = {BUCKET % "0.1": 300, BUCKET % "+Inf": 300}
@@ -137,41 +135,6 @@ def test_one_of_two_instances_that_is_down_is_half_of_the_downtime_however_rarel
 
 def test_a_pause_between_two_failed_probes_is_not_all_downtime() -> None:
     assert downtime_s([ProbeResult(due, A, 0.0, ok=False, error="") for due in (0.0, 600.0)]) == 10.0
-
-
-def judge_429(drill: Drill, statuses: Mapping[str, float], *, own: int = 0, answered: int = 300) -> tuple[Verdict, str]:
-    for _ in range(own):
-        drill.limiter._limited.append((1.0, A))
-    with_probes(drill, probes(answered))
-    series = {f"http_requests_total{{status={status}}}": count for status, count in statuses.items()}
-    seen = window([snapshot(A)], [snapshot(A, series)], probes(answered))
-    return users_limited(drill, seen)
-
-
-def test_a_service_that_turns_its_users_away_fails(drill: Drill) -> None:
-    verdict, reason = judge_429(drill, {"200": 600, "429": 60})
-    assert verdict is Verdict.FAIL
-    assert "60 requests of users were answered 429" in reason
-    with_probes(drill, probes(300))
-    seen = served({"http_requests_total{code=200}": 300, "http_requests_total{code=429}": 60}, count=300)
-    assert errors(drill, seen).verdict is Verdict.FAIL
-
-
-@pytest.mark.parametrize(
-    ("statuses", "own"), [({"200": 600, "429": 60}, 60), ({"200": 600}, 60), ({"200": 600, "429": 3}, 0), ({}, 0)]
-)
-def test_the_drill_s_own_refusals_and_a_few_are_no_fault(drill: Drill, statuses: dict[str, float], own: int) -> None:
-    assert judge_429(drill, statuses, own=own)[0] is Verdict.PASS
-
-
-def test_where_the_drill_may_have_taken_what_users_needed_nothing_is_concluded(drill: Drill) -> None:
-    verdict, reason = judge_429(drill, {"200": 600, "429": 160}, own=60)
-    assert verdict is Verdict.INCONCLUSIVE
-    assert "lower [probe] rate" in reason
-
-
-def test_where_more_users_were_refused_than_the_drill_was_answered_the_drill_is_not_why(drill: Drill) -> None:
-    assert judge_429(drill, {"200": 600, "429": 960}, own=60)[0] is Verdict.FAIL
 
 
 def still(drill: Drill, seconds: float) -> tuple[Verdict, str]:
