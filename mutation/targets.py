@@ -34,7 +34,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/history.py": _library("post", "slo"),
     "drill/checks/post.py": _library("post", "stable", "slo", "silence", "endpoints"),
     "drill/checks/endpoints.py": _library("endpoints", "unmeasured"),
-    "drill/checks/findings.py": _library("smoke", "smoke_bounds", "unmeasured", "mendable"),
+    "drill/checks/findings.py": _library("findings"),
     "drill/checks/mendable.py": _library("mendable", "open_rows"),
     "drill/checks/heard.py": _library("heard"),
     "drill/checks/smoke.py": _library("smoke", "smoke_bounds", "unmeasured", "fresh"),
