@@ -32,6 +32,7 @@ NO_BEHAVIOUR = (
     (r">= STEADY_S", r"> STEADY_S", "a clock never reads just that, and one poll more or less proves the same"),
     (r">= EFFECT_S and", r"> EFFECT_S and", "a clock never reads just that, and one look more or less proves the same"),
     (r"time\.\w+\(\)( - [^<]*)? < ", r"time\.\w+\(\)( - [^<]*)? <= ", "a clock never reads just the end of a time"),
+    (r"\)\[0\] (<=|>) limit", r"\)\[0\] (<|>=) limit", "no count has just the limit as its lower bound"),
     (r"<= SURE\b", r"< SURE\b", "no number of requests makes it just that likely"),
     (r"> UNSURE:", r">= UNSURE:", "no number of requests makes it just that likely"),
     (r"start_time < moment$", r"start_time <= moment$", "no process starts at just that moment"),

@@ -20,13 +20,13 @@ def users_limited(drill: Drill, window: Window) -> tuple[Verdict, str]:
     http = [pair for delta in window.deltas.values() for pair in delta.moved(HTTP)]
     counted = sum(value for labels, value in http if status_of(labels) == TOO_MANY)
     own = drill.limiter.limited(since, until)
-    users = max(0.0, counted - own)
-    total = sum(value for _, value in http) - min(own, counted)
+    mine = min(own, counted)
+    users, total = counted - mine, sum(value for _, value in http) - mine
     limit, text = drill.config.slo.error_rate, f"{users:g} requests of users were answered 429"
     if not users or rate_bounds(users, total)[0] <= limit:
         return Verdict.PASS, ""
-    cost = sum(result.ok for result in drill.prober.results(since, until)) if own else 0
-    if rate_bounds(max(0.0, users - cost), total)[0] > limit:
+    cost = len([result for result in drill.prober.results(since, until) if own and result.ok])
+    if rate_bounds(users - min(users, cost), total)[0] > limit:
         return Verdict.FAIL, f"{text}, limit {limit:.2%} of {total:g}: the service denies itself to its users"
     return (
         Verdict.INCONCLUSIVE,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from drill.proof import stores as stores_module
+from drill.proof.lookup import LookUp, _uncontrolled
 from drill.proof.strangers import some_of
 from drill.record import Evidence
 from drill.verdict import Verdict
@@ -215,3 +216,17 @@ def test_what_the_target_cannot_hold_is_not_missed_there(tmp_path: Path) -> None
 @pytest.mark.parametrize(("names", "said"), [("abc", "a, b, c"), ("abcde", "a, b, c and 2 more")])
 def test_some_of_many_names_are_shown_and_the_rest_is_counted(names: str, said: str) -> None:
     assert some_of(list(names)) == said
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "proves"), [(20, 20, True), (20, 18, True), (20, 17, False), (1, 0, False), (0, 0, False)]
+)
+def test_a_look_up_that_misses_more_than_one_in_ten_known_documents_proves_nothing(
+    known: int, found: int, proves: bool
+) -> None:
+    """Users may have deleted one or two meanwhile."""
+    assert (_uncontrolled("a", known, found) == "") is proves
+
+
+def test_a_look_up_of_nothing_has_found_no_known_document() -> None:
+    assert (LookUp().reached, LookUp().controls) == (0, 0)
