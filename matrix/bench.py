@@ -21,6 +21,7 @@ from sandbox.traffic_plan import quiet_rows
 from tests.drill.harness import Desk, Ran
 
 DOWN = "target_down"
+SHADOW = "retrieval_shadow_"
 WAITING = 6
 """Writes on each instance of which a replay that loses each third one loses some."""
 WAIT_S = 60.0
@@ -83,6 +84,14 @@ def let_writes_wait(stack: Stack) -> None:
         time.sleep(0.2)
 
 
+def let_shadow_reads_show(stack: Stack) -> None:
+    """Wait until each instance has counted one: where it does not say its flags, silence after them is proof then."""
+    deadline = time.monotonic() + WAIT_S
+    while not all(_counted(url, SHADOW) for url in stack.base_urls):
+        assert time.monotonic() < deadline, "no shadow reads are counted"
+        time.sleep(0.2)
+
+
 def heal_target(stack: Stack) -> None:
     """End the incident, and what `let_writes_wait` has done."""
     for name in (*INCIDENT, DOWN):
@@ -103,8 +112,14 @@ def quiet_copies(stack: Stack) -> dict[str, set[tuple[str, str]]]:
 
 
 def _waiting(url: str) -> float:
+    return _counted(url, OUTBOX)
+
+
+def _counted(url: str, name: str) -> float:
+    """Return the sum of the samples of all families whose name begins so."""
     families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
-    return sum(one.value for family in families if family.name == OUTBOX for one in family.samples)
+    found = (one for family in families if family.name.startswith(name) for one in family.samples)
+    return sum(one.value for one in found if not one.name.endswith("_created"))
 
 
 @contextmanager

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from matrix.bench import Bench, open_bench, seen
+from matrix.bench import Bench, let_shadow_reads_show, open_bench, seen
 from matrix.modes import MODES
 from matrix.outcome import Outcome, judge
 from sandbox.faults.expected import EXPECTED
 from sandbox.faults.expected.model import Mode
 from sandbox.oddities import ODDITIES
-from sandbox.oddities.expected import STATED
+from sandbox.oddities.expected import GREEN, STATED
 
 SOURCES = ("scrape", "prometheus")
 """Where metrics are read; the first is where faults are met that every source shows alike."""
+UNSAID = "DRILL_SERVICE__FLAGS_PATH"
+"""What a drill is configured with where the service does not say its flags."""
 TABLE = {**EXPECTED, **STATED}
 """Fault or oddity -> what a drill must show of it."""
 
@@ -43,6 +45,8 @@ def try_one(bench: Bench, source: str, name: str) -> Outcome:
     mode = MODES[expected.mode]
     after = mode.before(bench)
     switch_on(bench, expected.fault or name, expected.instance, from_boot=expected.from_boot)
+    if expected.result == GREEN and UNSAID in expected.environ:
+        let_shadow_reads_show(bench.stack)
     ran, seconds = bench.drill(*mode.options, **mode.environ, **expected.environ)
     found = seen(ran) if ran.entries else {}
     reasons = {row: ran.reason(row) for row in (*found, *expected.tells) if row in ran.verdicts} if ran.entries else {}

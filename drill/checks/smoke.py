@@ -79,7 +79,8 @@ def _ask_all(drill: Drill, instance: str, found: Findings, time_asked: int) -> d
         reply = found.ask(partial(drill.service.search, instance, query, tenant, drill.config.smoke.top_k))
         if reply.apart:
             continue
-        note = CACHED if name == NEW and answers and all(answers.values()) else ""
+        own = [ids for (asked, place), ids in answers.items() if asked == tenant and NEW not in place]
+        note = CACHED if name == NEW and own and all(own) else ""
         answers[tenant, where] = _ids(drill, found, reply, instance, where, tenant, query, note)
         if reply.dead:  # its other queries would wait as long
             break

@@ -19,9 +19,9 @@ from tests.library.server import Answer, ScriptedService, as_json, html
 from tests.library.test_faiss_answers import INSTANCE, answer, reply
 from tests.library.test_faiss_kept import begun, names, no_patience
 from tests.library.test_probe import Client, at_least
-from tests.library.test_smoke import SEARCH, by_query, drill_of, results
+from tests.library.test_smoke import SEARCH, by_query, drill_of, hit, results
 from tests.library.test_smoke import server as server  # noqa: PLC0414 - a fixture
-from tests.library.world import SPAN_S, make_drill, served
+from tests.library.world import SPAN_S, Inventory, make_drill, served, with_primary
 
 assert no_patience  # what a test broke stays broken here, too
 EVERYTHING = 10 * EVERY
@@ -62,6 +62,21 @@ def test_new_queries_that_find_nothing_are_a_doubt_with_a_way_out(tmp_path: Path
     assert evidence.verdict is Verdict.INCONCLUSIVE
     assert "no results, while known queries are answered, as by a cache of a dead index" in evidence.reason
     assert "set [smoke] new_queries = false" in evidence.reason
+
+
+def test_what_a_new_query_of_one_tenant_finds_says_nothing_of_another(tmp_path: Path, server: ScriptedService) -> None:
+    """Each is held against the known queries of its own tenant."""
+    known = ["text of d1", "text of d7"]
+
+    def search_of(body: dict[str, Any]) -> Answer:
+        return results(hit(body["query"][8:], metadata={})) if body["query"] in known else results()
+
+    server.script["POST", SEARCH] = search_of
+    drill = drill_of(tmp_path, server, toml='tenants = ["default", "acme"]')
+    evidence = search(with_primary(drill, Inventory({"default": {"d1"}, "acme": {"d7"}})))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert "(default): no results, while" in evidence.reason
+    assert "(acme): no results, while" in evidence.reason
 
 
 def test_no_new_query_is_sent_where_the_operator_says_so(tmp_path: Path, server: ScriptedService) -> None:
