@@ -171,7 +171,7 @@ def _verdict(before: Look, now: Look, gone: int, settings: Settings) -> tuple[Ve
     if texts is Verdict.FAIL:
         return texts, told
     fallen = max(old.distinct - new.distinct, 0)
-    left = f"of {len(before.sample)} known ones {gone} gone"
+    left = f"{gone} of {len(before.sample)} known ones gone"
     seen = f"{count(fallen, 'document')} fewer than at the beginning, {left}"
     doubts = _doubts(before, now)
     if (fallen or gone) and not settings.expect_deletes:

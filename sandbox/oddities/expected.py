@@ -63,7 +63,8 @@ STATED: dict[str, Expected] = {
     "users_delete_unsaid": Expected(
         {"post.faiss": "inconclusive"},
         "a few documents fewer may be a loss or users: it is asked which",
-        says=("known ones are gone", "expect_deletes"),
+        also={"purge_delta": "what FAISS lost since the drill began is left on the target, by whomever"},
+        says=("known ones gone", "expect_deletes"),
         result="inconclusive",
         mixes=False,
     ),
