@@ -41,11 +41,12 @@ def test_what_fails_is_asked_for_once_more_and_what_tells_nothing_is_not_counted
     assert found.ask(lambda: next(left)) is replies[-1]
     assert next(left, None) is None
     assert (found.asked, found.failed, len(found.apart)) == (asked, failed, apart)
+    assert found.latencies_ms == [1000 * reply.latency_s for reply in replies if reply.apart is None]
 
 
 @pytest.mark.parametrize(
     ("asked", "failed", "limit", "bad"),
-    [(1000, 1, 0.0, False), (2, 2, 0.01, True), (1000, 2, 0.01, False), (1000, 2, 0.0, True), (10, 0, 0.0, False)],
+    [(1000, 1, 0.0, False), (2, 2, 0.01, True), (1000, 8, 0.01, False), (1000, 2, 0.0, True), (10, 0, 0.0, False)],
 )
 def test_requests_that_fail_more_often_than_the_slo_allows_are_a_problem(
     asked: int, failed: int, limit: float, bad: bool
