@@ -35,7 +35,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "drill/checks/post.py": _library("post", "stable", "slo", "silence", "endpoints"),
     "drill/checks/endpoints.py": _library("endpoints", "unmeasured"),
     "drill/checks/findings.py": _library("findings"),
-    "drill/checks/mendable.py": _library("mendable"),
+    "drill/checks/mendable.py": _library("kinds_of_problems"),
     "drill/checks/heard.py": _library("heard"),
     "drill/checks/smoke.py": _library("smoke", "smoke_bounds", "unmeasured", "fresh"),
     "drill/checks/chat.py": _library("chat", "smoke"),
