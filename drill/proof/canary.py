@@ -325,6 +325,8 @@ def _planned(drill: Drill) -> list[Bird]:
     if len(pairs) > MOST:
         longest = max(len(urls), len(tenants))
         pairs = [(urls[at % len(urls)], tenants[at % len(tenants)]) for at in range(longest)]
+    elif drill.config.service.worker_id:  # any worker may take it: as many as there may be, each on a new connection
+        pairs *= MOST // len(pairs)
     return [
         Bird(url, tenant, settings.name(number), _text(settings, drill.record.drill_id, number))
         for number, (url, tenant) in enumerate(pairs)

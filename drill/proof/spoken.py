@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from drill.checks.silence import short
 from drill.checks.unknown_names import is_it_faiss, may_be_faiss
 from drill.context import Drill
+from drill.metrics.workers import AT_ONCE
 from drill.proof.flags import Flag
 from drill.proof.sent import BALANCED, WORKERS
+from drill.proof.shared import UNKNOWN, enough
 from drill.service import each
 
 _OFF = frozenset({"off", "false", "0", "no", "disabled", "none"})
@@ -23,22 +25,28 @@ class Spoken:
     problem: str = ""
 
 
-def ask(drill: Drill, *, times: int = 0) -> dict[str, Spoken]:
+def ask(drill: Drill, *, times: int = 0, workers: int = 0) -> dict[str, Spoken]:
     """Ask every instance for its flags; nothing where no ``flags_path`` is configured.
 
-    Each is asked ``times`` times, by default as often as it takes to meet workers that share a port.
+    Each is asked ``times`` times, by default as often as it takes to meet workers that share a port: so many, if known.
     """
     service = drill.config.service
     if not service.flags_path:
         return {}
     instances = list(drill.service.instances)
     often = times or (WORKERS if service.instances else BALANCED)
+    if service.worker_id and not times:
+        often = max(often, enough(workers or UNKNOWN))
     return dict(zip(instances, each(lambda url: _ask(drill, url, often), instances), strict=True))
 
 
 def _ask(drill: Drill, url: str, times: int) -> Spoken:
-    """Ask one address several times, on new connections: workers may share it, and each has flags of its own."""
-    asked = [_once(drill, url) for _ in range(times)]
+    """Ask one address several times, on new connections: workers may share it, and each has flags of its own.
+
+    Some are asked at once: one idle worker may take all that come one by one.
+    """
+    starts = range(0, times, AT_ONCE)
+    asked = [one for at in starts for one in each(lambda _: _once(drill, url), range(at, min(at + AT_ONCE, times)))]
     told = {flag: all(words) for flag in Flag if (words := _words(asked, flag))}
     return Spoken(told, next((one.problem for one in asked if one.problem), ""))
 

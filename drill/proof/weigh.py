@@ -11,6 +11,7 @@ from drill.proof import spoken
 from drill.proof.environ import Environ, environs
 from drill.proof.flags import Flag
 from drill.proof.ranks import Rank, weakest
+from drill.proof.shared import sharing
 from drill.record import Evidence, Scalar
 from drill.verdict import Verdict
 
@@ -45,7 +46,7 @@ def weigh(
     if evidence.verdict is Verdict.FAIL:
         causes = _shadowed(environs(drill, window), flag, {})
         return replace(evidence, reason="; ".join((evidence.reason, *causes)))
-    said = spoken.ask(drill)
+    said = spoken.ask(drill, workers=sharing(window))
     against = [short(url) for url, one in said.items() if one.rolled_back.get(flag) is False]
     if against:
         reason = f"{', '.join(against)} says itself that {flag.key} is not {flag.rolled_back}; {evidence.reason}"

@@ -20,13 +20,20 @@ def written_to(drill: Drill, window: Window, own: Mapping[str, int]) -> frozense
     """
     if len(window.deltas) == 1 and len(drill.service.instances) == 1:
         return frozenset(window.deltas)
+    return frozenset(name for name, many in writes_of_users(drill, window, own).items() if many > 0)
+
+
+def writes_of_users(drill: Drill, window: Window, own: Mapping[str, int]) -> dict[str, float]:
+    """Return how many writes of users each instance, by its name in ``window``, has accepted inside it, by its metrics.
+
+    Where the metrics call the instances otherwise, it is as few as it can have been.
+    """
     path, all_own = drill.config.service.ingest_path, sum(own.values())
     known = set(drill.service.instances)
-    return frozenset(
-        name
+    return {
+        name: _accepted(delta, path) - (own.get(name, 0) if name in known else all_own)
         for name, delta in window.deltas.items()
-        if _accepted(delta, path) > (own.get(name, 0) if name in known else all_own)
-    )
+    }
 
 
 def took_writes(drill: Drill, page: Snapshot) -> bool:

@@ -19,10 +19,11 @@ from drill.proof.counters import writer_at_work
 from drill.proof.environ import environs
 from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, Place, look_up
+from drill.proof.shared import sharing, too_few
 from drill.proof.stores import Stores
 from drill.proof.strangers import some_of, strangers
 from drill.proof.weigh import by_url, weigh
-from drill.proof.writes import written_to
+from drill.proof.writes import writes_of_users, written_to
 from drill.proof.written import Written
 from drill.record import Evidence, Scalar
 from drill.steps.inventories import Inventory
@@ -95,7 +96,9 @@ class WriteWitness:
         if others.names:
             effect = frozenset()
         doubted = self._doubted(effect, window)
-        effect -= doubted
+        left_out = self._left_out(effect, seen, window)
+        remarks += [f"{text}: let the processes say their flags ([service] flags_path)" for text in left_out.values()]
+        effect -= doubted | left_out.keys()
         remarks = [text for text in remarks if text]
         weighed = weigh(self.drill, window, Flag.DUAL_WRITE, told, effect, remarks, self.off)
         if doubted and weighed.verdict is not Verdict.PASS:
@@ -121,6 +124,20 @@ class WriteWitness:
         sent = Counter(bird.url for bird in self.canary.birds if bird.taken)
         by_users = written_to(self.drill, window, sent) if proven - own.keys() else ()
         return by_url(self.drill, window, by_users, every=True) | by_canary
+
+    def _left_out(self, effect: frozenset[str], seen: LookUp, window: Window) -> dict[str, str]:
+        """Return those instances of which a worker may have written none of the documents, and that in words."""
+        if (workers := sharing(window)) < 2:
+            return {}
+        own = {bird.place: bird.url for bird in self.canary.birds}
+        proven = self._proven(seen)
+        mine = Counter(own[place] for place in proven if place in own)
+        sent = Counter(bird.url for bird in self.canary.birds if bird.taken)
+        users, counted = len(proven - own.keys()), writes_of_users(self.drill, window, sent)
+        if len(self.drill.service.instances) == 1:
+            counted = dict.fromkeys(effect, users)
+        told = {url: too_few(workers, mine[url] + int(min(users, max(0, counted.get(url, 0))))) for url in effect}
+        return {url: text for url, text in told.items() if text}
 
     def _proven(self, seen: LookUp) -> frozenset[Place]:
         """Return what was written and stayed away; where a canary is lost, no new document that may be that canary."""

@@ -122,7 +122,7 @@ def test_the_process_own_word_settles_what_its_environment_leaves_open(
 ) -> None:
     """It says that the flag is off: nothing further is asked for."""
     url, began = start({"FF_RETRIEVAL_DUAL_WRITE": "ON"})
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: {url: Spoken({Flag.DUAL_WRITE: True})})
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, workers: {url: Spoken({Flag.DUAL_WRITE: True})})
     evidence = concluded(tmp_path, url, began, a={"n1": "x1"})
     assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "process")
     assert "a writer that is on and does nothing" not in evidence.reason

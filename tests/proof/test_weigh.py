@@ -62,7 +62,7 @@ def test_where_nobody_knows_which_instance_is_which_one_that_disobeys_may_be_any
 ) -> None:
     """None is taken at its word then, and a restart of one is seen of none."""
     said = dict.fromkeys((A, B), Spoken({Flag.DUAL_WRITE: True}))
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: said)
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, workers: said)
     drill.new_processes = [POD_1]
     assert weigh(drill, called(POD_1, POD_2), Flag.DUAL_WRITE, QUIET, effect=()).proof == "process"
     before = [snapshot(name, {FAISS: 5}) for name in (POD_1, POD_2)]
