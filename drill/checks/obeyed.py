@@ -6,9 +6,8 @@ the file's last change and was not restarted since, a fallback from a sick targe
 some tenants or to a share of the traffic only.
 """
 
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from drill.checks.flags import judge_dual_write, judge_shadow
@@ -16,24 +15,17 @@ from drill.checks.no_probes import probes_of
 from drill.checks.silence import short
 from drill.checks.unknown_names import is_it_faiss, only_backend_of
 from drill.context import Drill
-from drill.errors import CannotMeasure
 from drill.metrics.snapshot import START_TIME, Delta, Snapshot
 from drill.observation import Reading, Window, open_window
 from drill.open_rows import FORETOLD
+from drill.proof.stead import REQUESTS, elsewhere, never_asked, some_only, target_doubt
 from drill.record import Evidence
 from drill.verdict import Verdict
 
-REQUESTS = "retrieval_requests_total"
 ASKED = 10
 """Searches that every instance is asked where something contradicts the file, to see whether it does so now."""
-LEAST = 20
-"""Requests since its boot from which on a process that never asked the target shows that it does not."""
 CLOCK_S = 2.0
 """How much earlier than it was a process may say that it started (METRICS.md: the boot time is in whole seconds)."""
-_SOME_ONLY = re.compile(r"CANARY|ALLOW_?LIST|PERCENT|ROLLOUT|SHARE|WEIGHT|SPLIT|COHORT", re.IGNORECASE)
-"""Keys of an env file by which a backend is given to a part of the traffic."""
-_FALLBACK = re.compile(r"fall_?back|breaker|circuit|degraded|failover", re.IGNORECASE)
-"""Metrics, and values of labels, that say why FAISS answers in the target's stead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,7 @@ def _shadow_read(drill: Drill, reading: Reading) -> Seen | None:
 
 def _served_elsewhere(drill: Drill, reading: Reading) -> Seen | None:
     """Look for instances that answer from the target though the file says FAISS."""
-    if not any(map(_elsewhere, reading.snapshots.values())):
+    if not any(map(elsewhere, reading.snapshots.values())):
         return None
     first, last = _now(drill)
     deltas = {name: Delta(one, last.snapshots[name]) for name, one in first.snapshots.items() if name in last.snapshots}
@@ -103,45 +95,17 @@ def _served_elsewhere(drill: Drill, reading: Reading) -> Seen | None:
 def _never_asked(drill: Drill, reading: Reading) -> Seen | None:
     """Look whether no instance has ever asked the backend that the file names."""
     named = next((change.before for change in drill.plan.changes if change.key == "RETRIEVAL_BACKEND"), None)
-    if not named or "faiss" in named.lower() or any(map(_elsewhere, reading.snapshots.values())):
+    if not named or "faiss" in named.lower() or any(map(elsewhere, reading.snapshots.values())):
         return None
-    if any(_SOME_ONLY.search(key) and value for key, value in drill.env_values.items()):
+    if some_only(drill):
         return None
     _, last = _now(drill)
     pages = last.snapshots
-    served = {name: one.total(REQUESTS, backend="faiss") for name, one in pages.items()}
-    if last.unread or not served or min(served.values()) < LEAST or any(map(_has_reason, pages.values())):
+    served = never_asked(pages)
+    if last.unread or not served:
         return None
     text = f"FAISS has answered every request since the boot ({sum(served.values()):g} of them)"
-    return Seen(text, frozenset(pages), _target_doubt(drill))
-
-
-def _target_doubt(drill: Drill) -> str:
-    """Say why FAISS may be answering in the target's stead though no metric says so; empty if the target is well."""
-    try:
-        drill.open_target().close()
-    except CannotMeasure:
-        return "the target cannot be seen to be well, so a silent fallback to FAISS may be the reason"
-    return ""
-
-
-def _has_reason(page: Snapshot) -> bool:
-    """Whether a process has asked another backend, or says that it fell back from one."""
-    if _elsewhere(page) or any(labels.get("backend", "faiss") != "faiss" for labels, _ in _errors(page)):
-        return True
-    return any(
-        value > 0 and any(_FALLBACK.search(text) for text in (name, *(text for _, text in labels)))
-        for (name, labels), value in page.samples.items()
-    )
-
-
-def _errors(page: Snapshot) -> Iterator[tuple[Mapping[str, str], float]]:
-    return ((labels, value) for labels, value in page.select("retrieval_errors_total") if value > 0)
-
-
-def _elsewhere(page: Snapshot) -> float:
-    """Return how many requests other backends than FAISS have answered since the boot."""
-    return sum(value for labels, value in page.select(REQUESTS) if labels.get("backend", "faiss") != "faiss")
+    return Seen(text, frozenset(pages), target_doubt(drill))
 
 
 def _grown_elsewhere(delta: Delta) -> float:

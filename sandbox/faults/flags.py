@@ -115,6 +115,27 @@ class BackendFlagIgnored(Hooks):
 
 
 @fault
+class FallsBackToFaiss(Hooks):
+    """The backend stays the target whatever the env file says; FAISS answers in its stead, and that is counted."""
+
+    def __init__(self, instance: int) -> None:
+        super().__init__(instance)
+        self._fell_back = 0
+
+    def settings(self, settings: "Settings") -> "Settings":
+        """Answer from FAISS."""
+        return replace(settings, backend="faiss")
+
+    async def search(self) -> None:
+        """Count it."""
+        self._fell_back += 1
+
+    def exposition(self, body: bytes) -> bytes:
+        """Show the count."""
+        return b"retrieval_fallback_total %d\n" % self._fell_back + body
+
+
+@fault
 class ProcessEnvironmentShadows(Hooks):
     """The process environment says dual-write ON, and wins over the env file from the next restart on."""
 

@@ -13,6 +13,7 @@ from drill.checks import obeyed
 from drill.context import Drill
 from drill.http import Reply
 from drill.observation import Reading
+from drill.proof import stead
 from drill.record import Evidence
 from drill.rollback import Rollback
 from drill.steps.flags import disable_dual_write, disable_shadow_read, force_faiss
@@ -319,7 +320,7 @@ def test_a_target_that_is_given_to_a_part_of_the_traffic_need_not_be_seen(
     assert seen(drill_of(tmp_path, instance, {}, more=f"{key}=1\n"), "RETRIEVAL_BACKEND").verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize(("count", "verdict"), [(obeyed.LEAST - 1, Verdict.PASS), (obeyed.LEAST, Verdict.FAIL)])
+@pytest.mark.parametrize(("count", "verdict"), [(stead.LEAST - 1, Verdict.PASS), (stead.LEAST, Verdict.FAIL)])
 def test_a_few_requests_show_nothing(tmp_path: Path, instance: Instance, count: int, verdict: Verdict) -> None:
     """A process that has just booted has asked nobody yet."""
     never_asked(instance, count=count - obeyed.ASKED)

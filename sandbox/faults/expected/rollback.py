@@ -228,6 +228,13 @@ ROLLBACK: dict[str, Expected] = {
         also={"disable_shadow_read": "seen at the first look already"},
     ),
     "backend_flag_ignored": _on_target("requests of another backend than FAISS are counted", "force_faiss").on(1),
+    "falls_back_to_faiss": replace(
+        _unsaid(
+            _red("the same is seen of a service that obeys", "force_faiss", "post.backend", verdict=OPEN),
+        ),
+        says=("retrieval_fallback_total", "falls back from a sick target to FAISS looks the same"),
+        result="inconclusive",
+    ).on(1),
     "flags_cached_until_tomorrow": _on_target(
         "the instance restarted and still does all three", "force_faiss", "post.backend"
     ).on(1),
