@@ -11,7 +11,7 @@ from drill.proof.copies import Copy, judge_copy
 from drill.proof.stores import Stores
 from drill.steps.inventories import MAX_LOOKED_UP, Inventory
 from drill.target import Target
-from drill.target.base import KeepsIdsOfOneType
+from drill.target.base import KeepsIdsOfOneType, TellsOfWrites
 
 CHUNK = 500
 """Documents of one call, so that each has its own controls."""
@@ -33,6 +33,8 @@ class LookUp:
     """Known documents that were found beside."""
     problems: tuple[str, ...] = ()
     """Why a part of it counts for nothing."""
+    closed: str = ""
+    """Why writes do not come to the target, whoever sends them; empty: they do, as far as it tells."""
 
     def count(self, *kinds: Copy) -> int:
         """Return how many documents are of these kinds."""
@@ -46,7 +48,8 @@ class LookUp:
     @property
     def not_written(self) -> frozenset[Place]:
         """Documents of which it is proven that they were not written to the target."""
-        return frozenset(place for place, copy in self.copies.items() if copy in {Copy.ABSENT, Copy.UNTOUCHED})
+        kept_away = () if self.closed else self.copies.items()
+        return frozenset(place for place, copy in kept_away if copy in {Copy.ABSENT, Copy.UNTOUCHED})
 
 
 def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> LookUp:
@@ -59,6 +62,7 @@ def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> Loo
     deadline = time.monotonic() + LOOK_S
     with closing(drill.open_target()) as target:
         target.flush()
+        closed = target.takes_no_writes() if isinstance(target, TellsOfWrites) else ""
         for tenant, items in _chunks(fresh):
             if time.monotonic() > deadline:
                 problems.append(f"{tenant}: not all could be looked up within {LOOK_S:g} s")
@@ -72,7 +76,7 @@ def look_up(drill: Drill, stores: Stores, fresh: Mapping[str, Inventory]) -> Loo
             controls += found[1]
             problems += filter(None, found[2:])
     copies |= _by_text(drill, copies, fresh)
-    return LookUp(copies, controls, tuple(dict.fromkeys(problems)))
+    return LookUp(copies, controls, tuple(dict.fromkeys(problems)), closed)
 
 
 def _by_text(drill: Drill, copies: Mapping[Place, Copy], fresh: Mapping[str, Inventory]) -> dict[Place, Copy]:

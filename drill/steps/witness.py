@@ -35,6 +35,7 @@ IDLE = (
     "a writer that is on and does nothing would look the same, and none was seen at work: let the processes say their "
     "flags ([service] flags_path)"
 )
+CLOSED = "that documents are not there proves nothing"
 
 
 @dataclass
@@ -180,6 +181,8 @@ class WriteWitness:
 
     def _remarks(self, stores: Stores, seen: LookUp) -> list[str]:
         told = [*seen.problems, *(bird.problem for bird in self.canary.birds if bird.problem)]
+        if seen.closed:
+            told.append(f"{seen.closed}: {CLOSED}")
         if seen.not_written and (unproven := self._open_tenants(seen)):
             told.append(f"{', '.join(unproven)}: nothing written there is known to have stayed away from the target")
         if self.canary.sparse and seen.not_written:

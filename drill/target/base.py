@@ -98,3 +98,11 @@ class KeepsIdsOfOneType(Protocol):
 
     def possible(self, ids: Collection[str]) -> list[str]:
         """Return those of ``ids`` that it can hold: what it cannot hold is never found, whoever writes it."""
+
+
+@runtime_checkable
+class TellsOfWrites(Protocol):
+    """A target that may say that writes do not come to it: that a document is not there proves nothing then."""
+
+    def takes_no_writes(self) -> str:
+        """Return why nobody's write comes here, or only later than elsewhere; empty if it does."""

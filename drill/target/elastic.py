@@ -153,6 +153,14 @@ class SearchTarget:
                 f"{refused[0]}); check the index's mapping and its write blocks, then run again"
             )
 
+    def takes_no_writes(self) -> str:
+        """Return why nobody's write comes to an index; empty if it does, or the settings may not be read."""
+        found: set[str] = set()
+        for name in dict.fromkeys(map(self._index, self._tenants)):
+            with suppress(TargetUnavailable), asking(self._kind, "ask for write blocks"):
+                found |= self._client.blocks(name)
+        return f"the target takes no writes ({', '.join(sorted(found))} is set)" if found else ""
+
     def reaches(self) -> list[str]:
         """Return what of a document could not be written back as it was."""
         return self._unkept

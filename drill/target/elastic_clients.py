@@ -7,6 +7,8 @@ from drill.target.connection import Access, Endpoint
 from drill.target.settings import ElasticsearchKeys, OpensearchKeys
 
 BULK = 500
+WRITE_BLOCKS = tuple(f"index.blocks.{name}" for name in ("read_only_allow_delete", "read_only", "write"))
+"""The first is set by the server itself where its disk is nearly full."""
 EXCLUDES_VECTORS = (9, 2)
 """From this version on Elasticsearch leaves vectors out of a document's source unless it is told not to."""
 
@@ -18,6 +20,9 @@ class SearchClient(Protocol):
 
     def mappings(self, index: str) -> list[Mapping[str, Any]]:
         """Return the mapping of each index behind a name; none if there is none."""
+
+    def blocks(self, index: str) -> set[str]:
+        """Return the settings of the indices behind a name by which writes are refused."""
 
     def exists(self, index: str) -> bool:
         """Whether there is such an index."""
@@ -81,6 +86,11 @@ class ElasticsearchClient:
         """Return the mapping of each index behind a name."""
         found = self._client.indices.get_mapping(index=index, ignore_unavailable=True)
         return [one["mappings"] for one in found.values()]
+
+    def blocks(self, index: str) -> set[str]:
+        """Return the settings of the indices behind a name by which writes are refused."""
+        ask = self._client.indices.get_settings
+        return blocking(ask(index=index, name="index.blocks.*", flat_settings=True, ignore_unavailable=True))
 
     def exists(self, index: str) -> bool:
         """Whether there is such an index."""
@@ -165,6 +175,11 @@ class OpensearchClient:
             return []
         return [one["mappings"] for one in self._client.indices.get_mapping(index=index).values()]
 
+    def blocks(self, index: str) -> set[str]:
+        """Return the settings of the indices behind a name by which writes are refused."""
+        ask = self._client.indices.get_settings
+        return blocking(ask(index=index, name="index.blocks.*", flat_settings=True, ignore_unavailable=True))
+
     def exists(self, index: str) -> bool:
         """Whether there is such an index."""
         return bool(self._client.indices.exists(index=index))
@@ -219,6 +234,12 @@ class OpensearchClient:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def blocking(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> set[str]:
+    """Return the settings, of all that were ``found``, that are on and keep writes away."""
+    blocks = (item for one in found.values() for item in one.get("settings", {}).items())
+    return {name for name, value in blocks if name in WRITE_BLOCKS and str(value).lower() == "true"}
 
 
 def _cluster(info: Mapping[str, Any]) -> str:

@@ -150,6 +150,17 @@ class PgvectorTarget:
         found += ["row security hides rows from this user"] * policies
         return found + ["the server is read-only (a replica?)"] * read_only
 
+    def takes_no_writes(self) -> str:
+        """Return why nobody's write comes to this server; empty if it does."""
+
+        def ask(cursor: psycopg.Cursor[Any]) -> Any:
+            return cursor.execute(pgvector_sql.CLOSED).fetchone()
+
+        replica, closed = self._call("ask for writes", ask)
+        if replica:
+            return "the target is a replica, which may be behind: name the server that is written to"
+        return "the target takes no writes (default_transaction_read_only is set for everybody)" if closed else ""
+
     def reaches(self) -> list[str]:
         """Return what a delete would reach beside the documents, and what of them could not be written back."""
 

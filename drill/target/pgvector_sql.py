@@ -21,6 +21,13 @@ RIGHTS = SQL(
 )
 """What is not granted, whether policies hide rows from this user, whether the server takes no writes (a replica)."""
 
+CLOSED = (
+    "SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_settings WHERE name = 'default_transaction_read_only' "
+    "AND setting = 'on' AND source IN ('environment variable', 'configuration file', 'command line', 'global', "
+    "'database'))"
+)
+"""Whether this is a replica, and whether nobody is to write: what is set for a user or a session is the drill's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statements:

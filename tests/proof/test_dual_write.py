@@ -26,6 +26,33 @@ def test_documents_that_users_wrote_and_that_did_not_arrive_prove_it(tmp_path: P
     assert evidence.detail["known documents found beside"] == 25
 
 
+@dataclass
+class Closed(Stores):
+    """A target that says that no write comes to it."""
+
+    says: str = "the target is a replica"
+
+    def takes_no_writes(self) -> str:
+        return self.says
+
+
+@pytest.mark.parametrize(
+    ("says", "arrived", "verdict"),
+    [("", False, Verdict.PASS), ("x is", False, Verdict.INCONCLUSIVE), ("x is", True, Verdict.FAIL)],
+)
+def test_a_target_that_no_write_comes_to_proves_nothing_by_what_is_not_there(
+    tmp_path: Path, says: str, arrived: bool, verdict: Verdict
+) -> None:
+    """A replica may be behind, and a server that takes no writes refuses a dual-write, too; what is there is there."""
+    stores = Closed(says=says and "the target is a replica")
+    if arrived:
+        stores.on_write = lambda: stores.target["a"].update(NEW)  # type: ignore[attr-defined]
+    evidence = judged(drill_on(tmp_path, stores), stores, a=NEW)
+    assert evidence.verdict is verdict
+    told = "the target is a replica: that documents are not there proves nothing"
+    assert (told in evidence.reason) is (verdict is Verdict.INCONCLUSIVE)
+
+
 def test_an_unknown_reason_of_skipped_writes_is_a_remark_where_no_document_arrived(tmp_path: Path) -> None:
     """Without documents that prove it, the reason and the key that names it are what is missing."""
     skips = {"retrieval_dual_write_skipped_total{reason=cold_store}": 4.0}

@@ -13,8 +13,8 @@ from psycopg.sql import SQL, Identifier
 from drill.content_hash import content_hash
 from drill.errors import TargetUnavailable, UsageError
 from drill.secret import Secret
-from drill.target import Row, Target, TargetSettings, open_target, pgvector
-from drill.target.base import AsksRights
+from drill.target import Row, Target, TargetSettings, open_target, pgvector, pgvector_sql
+from drill.target.base import AsksRights, TellsOfWrites
 from drill.target.pgvector_connection import Unanswered, connect
 from tests.purge.world import HOSTILE, World, documents
 
@@ -288,3 +288,29 @@ def test_row_security_and_a_server_that_takes_no_writes_are_named(world: World, 
     target = make(dsn=make_conninfo(dsn, options="-c default_transaction_read_only=on"))
     assert isinstance(target, AsksRights)
     assert target.missing_rights() == ["row security hides rows from this user", "the server is read-only (a replica?)"]
+
+
+def test_a_database_that_takes_no_writes_says_so_and_a_user_who_may_not_write_does_not(
+    world: World, make: Make
+) -> None:
+    """What is set for the drill alone says nothing of the service's writes."""
+    drills_own = make(dsn=make_conninfo(world.dsn, options="-c default_transaction_read_only=on"))
+    assert isinstance(drills_own, TellsOfWrites)
+    assert drills_own.takes_no_writes() == ""
+    with psycopg.connect(world.dsn, autocommit=True) as connection:
+        name = Identifier(connection.info.dbname)
+        connection.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        try:
+            closed = make()
+            assert isinstance(closed, TellsOfWrites)
+            assert "takes no writes" in closed.takes_no_writes()
+        finally:
+            connection.execute(SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+
+
+def test_a_replica_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be behind."""
+    monkeypatch.setattr(pgvector_sql, "CLOSED", pgvector_sql.CLOSED.replace("pg_is_in_recovery()", "true"))
+    target = make()
+    assert isinstance(target, TellsOfWrites)
+    assert "a replica" in target.takes_no_writes()

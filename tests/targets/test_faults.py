@@ -12,6 +12,7 @@ import pytest
 from drill.config import Target as Keys
 from drill.errors import CannotMeasure, TargetUnavailable
 from drill.target import KINDS, open_target, settings
+from drill.target.base import TellsOfWrites
 from tests.targets.http_double import Asked, serving
 from tests.targets.stages import Stage
 
@@ -257,6 +258,33 @@ def test_a_search_with_failed_shards_is_no_answer(opened_stages: Callable[[str],
         for call in (lambda: target.present("a", ["d0"]), lambda: list(target.scan("a"))):
             with pytest.raises(TargetUnavailable, match="without all shards"):
                 call()
+
+
+@pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
+def test_an_index_that_takes_no_writes_says_so(opened_stages: Callable[[str], Stage], kind: str) -> None:
+    """As one does whose disk is nearly full: then no dual-write comes there, whatever its flag."""
+    from tests.targets.elastic_double import HEADERS, Translation
+    from tests.targets.stages import OpensearchStage
+
+    whole = opened_stages(kind)
+    assert isinstance(whole, OpensearchStage)
+    whole.reset()
+    through = Translation(whole.url).route
+    seen: list[tuple[int, dict[str, Any]]] = [(200, {})]
+    headers = HEADERS if kind == "elasticsearch" else {}
+
+    def route(method: str, path: str, query: Any, body: bytes) -> Any:
+        return seen[0] if "_settings" in path else through(method, path, query, body)
+
+    with serving(route, headers) as url, closing(whole.open(url=url)) as target:
+        assert isinstance(target, TellsOfWrites)
+        assert target.takes_no_writes() == ""
+        for value, said in (("true", "(index.blocks.read_only_allow_delete is set)"), ("false", "")):
+            blocks = {"index.blocks.read_only_allow_delete": value, "index.blocks.read": "true"}
+            seen[0] = 200, {"i": {"settings": blocks}}
+            assert target.takes_no_writes() == (said and f"the target takes no writes {said}")
+        seen[0] = 403, {"error": {"type": "security_exception", "reason": "no"}, "status": 403}
+        assert target.takes_no_writes() == ""
 
 
 def test_a_delete_that_shows_late_is_waited_for(opened_stages: Callable[[str], Stage]) -> None:
