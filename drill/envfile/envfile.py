@@ -17,6 +17,7 @@ from drill.envfile.osops import OsLayer, exists, said
 from drill.envfile.read import read_values
 from drill.envfile.replace import IntentLog, back_up, replace
 from drill.errors import EnvFileRefused
+from drill.whose import objection
 
 
 class EnvFile:
@@ -109,6 +110,8 @@ class EnvFile:
             raise EnvFileRefused(
                 f"{self.path.name} was changed since it was planned; expected the same bytes; run again"
             )
+        if (why := objection(self.path, current.status, service=True)) is not None:
+            raise EnvFileRefused(f"{self.path.name} is refused: {why}; nothing was written")
         if plan.unchanged:
             self._left = Left.of(current, plan.keys)
         else:
@@ -148,10 +151,15 @@ class EnvFile:
             )
         self._write(current, self._original.data)
 
-    def _write(self, current: Snapshot, new: bytes, keys: Iterable[str] = ()) -> None:
-        if self._read_only or self._lock is None:
+    def hold(self) -> None:
+        """Raise ``EnvFileRefused`` or ``LockHeld`` unless both locks are this drill's still."""
+        if self._read_only or self._lock is None or self._inode_lock is None:
             raise EnvFileRefused(f"{self.path.name} was opened to be read only; nothing was written")
         self._lock.check()
+        self._inode_lock.check()
+
+    def _write(self, current: Snapshot, new: bytes, keys: Iterable[str] = ()) -> None:
+        self.hold()
         # Noted before the write, so that a signal in the middle of it does not forget what to restore.
         self._original = self._original or current
         self._ours.append(new)

@@ -61,7 +61,7 @@ class Lock:
         if not same:
             raise EnvFileRefused(
                 f"{self._name} was removed or replaced while this drill held it; expected it to stay, as another drill "
-                "may write now; nothing was written; see that no other drill runs, then run again"
+                "may write now; this one writes nothing more; see that no other drill runs, then run again"
             )
 
     def release(self) -> None:
