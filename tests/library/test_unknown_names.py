@@ -153,10 +153,13 @@ def test_one_unknown_backend_that_has_answered_everything_is_the_only_one(
     assert only_backend(drill, seen) == only
 
 
-def test_where_only_other_flags_change_the_service_may_answer_as_it_did_just_now(tmp_path: Path) -> None:
+@pytest.mark.parametrize("began_with", ["pgvector", "in_memory"])
+def test_where_only_other_flags_change_the_service_may_answer_as_it_did_just_now(
+    tmp_path: Path, began_with: str
+) -> None:
     """Whatever it did when the drill began: what counts is the reading that the window begins with."""
     drill = make_drill(tmp_path, env=MIGRATING.replace("pgvector", "faiss"), apply=True)
-    drill.before = reading(0.0, snapshot(A, {f"{REQUESTS}{{backend=pgvector}}": 9}))
+    drill.before = reading(0.0, snapshot(A, {f"{REQUESTS}{{backend={began_with}}}": 9}))
     assert only_backend(drill, served(requests=f"{REQUESTS}{{backend=in_memory}}")) == "in_memory"
 
 
