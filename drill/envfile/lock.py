@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drill.envfile.osops import OsLayer, said, write_all
+from drill.environment import environment_id
 from drill.errors import EnvFileRefused, LockHeld
 from drill.foreign import ForeignError, count, decode_object, moment
 
@@ -21,9 +22,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 class Lock:
     """Holds the lock from construction to ``release``; raises ``LockHeld`` at once if another process has it."""
 
-    def __init__(self, ops: OsLayer, path: Path) -> None:
+    def __init__(self, ops: OsLayer, path: Path, env_id: str) -> None:
         self._ops = ops
         self._path = path
+        self._env_id = env_id
         self._name = path.name
         self._fd = ops.open(path, _FLAGS, 0o600)
         try:
@@ -42,7 +44,8 @@ class Lock:
             ) from None
         since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._ops.ftruncate(self._fd, 0)
-        write_all(self._ops, self._fd, json.dumps({"pid": os.getpid(), "since": since}).encode() + b"\n")
+        holder = {"pid": os.getpid(), "since": since, "env_id": self._env_id}
+        write_all(self._ops, self._fd, json.dumps(holder).encode() + b"\n")
 
     def _holder(self) -> str:
         try:
@@ -87,7 +90,7 @@ def acquire(ops: OsLayer, path: Path, *, optional: bool) -> tuple[Lock | None, s
     """
     side = lock_path(path)
     try:
-        return Lock(ops, side), ""
+        return Lock(ops, side, environment_id(path)), ""
     except OSError as error:
         problem = f"{side.name} cannot be locked ({said(error)}); expected a lock file that this user can write"
         if optional:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from drill.envfile import EnvFile, EnvWriteFailed
+from drill.environment import environment_id
 from drill.errors import EnvFileRefused, LockHeld
 
 from .support import PLAIN, PLAIN_AFTER, FaultyOs, MemoryLog, beside
@@ -31,7 +32,8 @@ def test_apply_writes_the_flags_and_keeps_a_backup(path: Path, log: MemoryLog) -
     assert path.read_bytes() == PLAIN_AFTER
     others = beside(path)
     assert others.pop(".env.staging.bak") == PLAIN
-    assert json.loads(others.pop(".env.staging.lock"))["pid"] == os.getpid()
+    holder = json.loads(others.pop(".env.staging.lock"))
+    assert (holder["pid"], holder["env_id"]) == (os.getpid(), environment_id(path))
     assert others == {}
 
 
