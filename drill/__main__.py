@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from drill.errors import UsageError
 from drill.journal.log import JOURNAL_FILE, journal_path
+from drill.plain_file import NotPlain
 from drill.printable import printable, show
 from drill.purge.command import add_purge
 from drill.verdict import EXIT_USAGE
@@ -64,7 +65,10 @@ def _add_journal(parser: argparse.ArgumentParser) -> None:
     shower.add_argument("--last", type=int, default=20, metavar="N", help="how many (default 20)")
     shower.add_argument("--json", action="store_true", help="the lines as they are")
     shower.set_defaults(command=_show)
-    for action in (checker, shower):
+    enterer = actions.add_parser("enter", help="enter a rescued line that you have looked at")
+    enterer.add_argument("file", type=Path, metavar="FILE")
+    enterer.set_defaults(command=_enter)
+    for action in (checker, shower, enterer):
         action.add_argument("--path", type=Path, default=DEFAULT_JOURNAL, help=f"default {DEFAULT_JOURNAL}")
 
 
@@ -98,6 +102,26 @@ def _verify(arguments: argparse.Namespace) -> int:
     for violation in result.invalid:
         show(violation)
     return 0 if result.ok else 1
+
+
+def _enter(arguments: argparse.Namespace) -> int:
+    """Enter a line on the word of who looked at it; whose file it is is asked all the same."""
+    from drill.foreign import ForeignError
+    from drill.journal.log import has_line
+    from drill.journal.rescue import enter, read_rescued
+
+    file, journal = arguments.file, arguments.path
+    try:
+        entry = read_rescued(file)
+    except NotPlain as problem:
+        raise UsageError(f"{file.name}: {problem.strerror}") from None
+    except ForeignError as problem:
+        raise UsageError(f"{file.name}: {problem}, expected a rescued line; nothing was entered") from None
+    if journal.exists() and has_line(journal, str(entry["drill_id"])):
+        raise UsageError(f"{file.name}: {journal.name} has a line of this drill already; nothing was entered")
+    enter(journal, [(file, entry)])
+    show(f"{entry['drill_id']} is in {journal}; {file.name} was removed")
+    return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drill.errors import LockHeld
-from drill.plain_file import NotPlain, open_plain
+from drill.plain_file import held_directory, open_plain
 from drill.record import DrillRecord, Entry, Scalar
 from drill.unfinished import CLOSED, DONE, DRILLS_DIR, EVENTS_FILE, INTENT, ROW, START, find_unfinished, read_events
 
@@ -156,10 +156,8 @@ def fsync_dir(directory: Path) -> None:
 
 def _open_locked(path: Path) -> int:
     new = not path.exists()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.parent.is_symlink() or path.parent.is_symlink():
-        raise NotPlain(f"{path.parent.parent.name} is a symlink, expected a directory; move it away")
-    fd = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with held_directory(path.parent, inside=2) as folder:
+        fd = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, folder=folder)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +14,19 @@ from drill.journal.closing import close_unfinished
 from drill.journal.entry import JournalEntry, journal_entry
 from drill.journal.log import journal_path
 from drill.journal.rescue import Appended, adopt_rescued, append_or_rescue
+from drill.journal.told import digest_of
 from drill.launch import Launch
 from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Entry, Evidence, Scalar
-from drill.unfinished import PURGE_DELETE, purged_documents, read_events
+from drill.unfinished import LINE, PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Result, Verdict
 
 if TYPE_CHECKING:
     from drill.leaks import Search
 
+_NOTHING: Mapping[str, str] = {}
+MOST_NAMED = 5
+"""Damaged or foreign leavings of earlier drills that are named one by one."""
 Look = Callable[[Drill], Evidence | None]
 """Judges a row once more; ``None`` where nothing has changed."""
 
@@ -188,8 +192,8 @@ def close_early(started: Launch, cause: str) -> None:
         record.purge.purged = max(record.purge.purged, purged_documents(read_events(started.events.path)))
 
 
-def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
-    """Search all that this drill has written for secrets, and what its journal line would say.
+def search_leaks(started: Launch, artifacts: Iterable[Path], pages: Mapping[str, str] = _NOTHING) -> list[str]:
+    """Search all that this drill has written for secrets, ``pages`` that it will write, and its journal line.
 
     Return one line per hit, naming the file and the key; a hit fails the drill.
     """
@@ -198,6 +202,7 @@ def search_leaks(started: Launch, artifacts: Iterable[Path]) -> list[str]:
         found = [str(leak) for leak in search.in_files([*artifacts, *_own_files(started)])]
     except OSError as error:
         found = [f"an artifact could not be searched for secrets ({error.strerror})"]
+    found += [f"{page} would hold the value of {name}" for page, text in pages.items() for name in search.in_text(text)]
     found += [f"the journal line held the value of {name}: withheld" for name in search.in_text(_line(started))]
     _fail(started, found)
     return found
@@ -241,30 +246,31 @@ def clean_entry(started: Launch) -> JournalEntry:
 
 
 def write_journal(started: Launch) -> Appended:
-    """Append the lines of earlier drills that were rescued or killed, then this drill's own.
-
-    Where that cannot be, this drill's line goes to standard error and to the first writable place.
-    """
-    path = journal_path(started.options.artifacts_dir)
-    passed_over = _enter_earlier(path)
-    written = append_or_rescue(path, clean_entry(started))
+    """Append this drill's line; where that cannot be, it goes to standard error and to the first writable place."""
+    entry = clean_entry(started)
+    started.events.event(LINE, sha256=digest_of(entry))
+    written = append_or_rescue(journal_path(started.options.artifacts_dir), entry)
     started.events.close()
-    return replace(written, passed_over=tuple(passed_over))
+    return written
 
 
-def _enter_earlier(path: Path) -> list[str]:
+def enter_earlier(started: Launch) -> list[str]:
     """Enter the lines that earlier drills could not write; return what was passed over, a line each.
 
-    Whatever earlier drills, or others in their name, have left: this drill's line gets written.
+    The record holds it, too, for the report. Whatever earlier drills, or others in their name, have left: it never
+    raises, and this drill's line gets written.
     """
-    passed_over: list[str] = []
+    path, passed_over = journal_path(started.options.artifacts_dir), list[str]()
     try:
-        adopt_rescued(path)
+        adopt_rescued(path, passed_over)
         close_unfinished(path.parent, passed_over)
     except OSError:  # the journal cannot be written: what is missing in it stays for a later run
         pass
     except Exception as defect:  # noqa: BLE001 - the rollback is done: its own line and exit code must get out
         passed_over.append(f"lines of earlier drills could not be entered ({type(defect).__name__})")
+    if (more := len(passed_over) - MOST_NAMED) > 0:
+        passed_over[MOST_NAMED:] = [f"{more} more of earlier drills were passed over"]
+    started.record.facts |= {f"passed over ({number})": text for number, text in enumerate(passed_over, 1)}
     return passed_over
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drill.plain_file import open_plain
+from drill.plain_file import held_directory, open_plain
 from drill.printable import printable
 from drill.sensitive import what_it_looks_like
 
@@ -50,7 +50,8 @@ def _clean(line: str, search: "Search") -> str:
 def _kept(lines: list[str], log: Path) -> bool:
     """Write the lines to the end of ``log``, for its owner alone; return whether that could be done."""
     with suppress(OSError):
-        fd = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with held_directory(log.parent, inside=2) as folder:
+            fd = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, folder=folder)
         with os.fdopen(fd, "a", encoding="utf-8") as file:
             file.write("\n".join([*lines, ""]))
         return True

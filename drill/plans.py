@@ -64,8 +64,7 @@ def make_plan(
 def save_plan(artifacts_dir: Path, plan: Plan) -> Path:
     """Write a plan to ``artifacts/plans/<id>.json``, whole or not at all; raises ``OSError``."""
     path = artifacts_dir / PLANS_DIR / f"{plan.id}.json"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_whole(path, json.dumps(asdict(plan), indent=1).encode("ascii") + b"\n")
+    write_whole(path, json.dumps(asdict(plan), indent=1).encode("ascii") + b"\n", inside=1)
     return path
 
 

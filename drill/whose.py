@@ -68,7 +68,9 @@ def _is_trusted(path: Path) -> bool:
 
 
 def _of_file(path: Path, status: os.stat_result, allowed: frozenset[int]) -> Objection | None:
-    found = _owner(path, status, allowed) or _writers(path, status, allowed)
+    found = _owner(path, status, allowed)
+    if found is None and not stat.S_ISLNK(status.st_mode):  # a link has every right, and means none of them
+        found = _writers(path, status, allowed)
     if found is None and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         return Objection(f"{path.name} has {status.st_nlink} hard links, expected one", "copy it to a file of its own")
     return found

@@ -20,10 +20,9 @@ def build(journal: Path, reports_dir: Path, max_age_days: float, now: datetime |
     from drill.history.page import render_history
 
     history = read_history(journal)
-    reports_dir.mkdir(parents=True, exist_ok=True)
     reports = {path.name for path in reports_dir.glob("*.html")}
     page = reports_dir / HISTORY_FILE
-    _replace(page, render_history(history, reports, max_age_days, now or datetime.now(UTC)))
+    write_whole(page, render_history(history, reports, max_age_days, now or datetime.now(UTC)).encode(), 0o666)
     return page, history
 
 
@@ -54,8 +53,3 @@ def _overdue(env: EnvHistory, max_age_days: float, now: datetime) -> str:
     days = env.age_days(now)
     seen = "no successful drill yet" if math.isinf(days) else f"last successful drill {math.floor(days)} days ago"
     return f"{env.name!a}: {seen}, limit {max_age_days:g} days: rehearse the rollback"
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put ``text`` at ``path`` by a rename: a reader sees the old page or the new one."""
-    write_whole(path, text.encode(), 0o666)

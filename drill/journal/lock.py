@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from drill.events import fsync_dir
-from drill.plain_file import open_plain
+from drill.plain_file import held_directory, open_plain
 
 LOCK_TIMEOUT_S = 10.0
 _RETRY_S = 0.01
@@ -43,11 +42,10 @@ def locked(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[int]:
 
 def _open(path: Path) -> int:
     new = not path.exists()
-    if new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    fd = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    if new:
-        fsync_dir(path.parent)
+    with held_directory(path.parent) as folder:
+        fd = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644, folder=folder)
+        if new:
+            os.fsync(folder)
     return fd
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from drill.foreign import opened
+
 MAGIC = b"PAR1"
 BATCH_BYTES = 8 * 1024 * 1024
 """Uncompressed bytes that are held in memory at once, about."""
@@ -18,7 +20,7 @@ _ANCHOR = re.compile(r"[A-Za-z0-9]{4,}")
 
 def is_parquet(path: Path) -> bool:
     """Whether the file says that it is Parquet. Raises ``OSError`` if it cannot be read."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from re import Pattern
 
+from drill.foreign import opened
 from drill.leaks import broken_up, columns
 from drill.leaks.readings import readings
 from drill.leaks.values import MIN_SECRET, Searched
@@ -124,7 +125,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _chunks(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
+    with opened(path) as file:
         block = file.read(_CHUNK)
         while block:
             yield block.decode("utf-8", "surrogateescape")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from drill.errors import UsageError
 from drill.foreign import count, decode_object, number, read_whole
-from drill.plain_file import write_whole
+from drill.plain_file import held_directory, new_file, write_whole
 from drill.purge.compare import DELTA, blocks, unplanned
 from drill.purge.model import Delta, PurgeRefused, PurgeSettings, TenantDelta
 from drill.purge.owner import Owner, write_owner
+from drill.purge.quarantine import INSIDE
 
 PLAN_DIR = "plan"
 PLAN_FILE = "plan.json"
@@ -45,18 +46,22 @@ def keep(plan: Delta, folder: Path, owner: Owner | None = None) -> None:
 
     Raises OSError.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
     if owner is not None:
         write_owner(folder, owner)
     tenants = []
     for place, tenant in enumerate(plan.tenants):
         name = f"delta-{place:04d}.parquet"
-        shutil.copyfile(tenant.folder / DELTA, folder / name)
+        with (
+            tenant.folder.joinpath(DELTA).open("rb") as delta,
+            held_directory(folder, INSIDE) as held,
+            new_file(held, name) as copy,
+        ):
+            shutil.copyfileobj(delta, copy)
         counts = {"in_faiss": tenant.primary_count, "on_target": tenant.target_count}
         kinds = {"orphans": tenant.orphans, "stale": tenant.stale, "missing": tenant.missing}
         tenants.append({"tenant": tenant.tenant, **counts, **kinds, "delta": name})
     content = {"schema": 1, "digest": plan.digest, "fraction": plan.fraction, "tenants": tenants}
-    write_whole(folder / PLAN_FILE, json.dumps(content, indent=1, ensure_ascii=True).encode())
+    write_whole(folder / PLAN_FILE, json.dumps(content, indent=1, ensure_ascii=True).encode(), inside=INSIDE)
 
 
 def read_plan(folder: Path) -> KeptPlan | None:

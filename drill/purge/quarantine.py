@@ -11,13 +11,13 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drill.errors import CannotMeasure
 from drill.foreign import ForeignError, read_whole
+from drill.plain_file import held_directory, write_whole
 from drill.target.base import Row, Target
 from drill.target.control import control_of, look_up
 
@@ -26,6 +26,8 @@ VECTORS = "float32, little endian, one after the other"
 PENDING = ".pending.parquet"
 DONE = ".parquet"
 MANIFEST = "manifest.json"
+INSIDE = 3
+"""Directories of the drill's own that lead to a quarantine or a plan: drills/<drill>/quarantine."""
 MAX_PART = 4 << 30
 """Bytes of a part that are read at most; one holds a batch of documents."""
 _NAME = re.compile(r"part-(\d{6,9})\.([0-9a-f]{32})(?:\.pending)?\.parquet", re.ASCII)
@@ -61,7 +63,8 @@ class Quarantine:
 
     def open(self) -> None:
         """Create the directory, clear away what never became a part, and number on from what is there."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with held_directory(self.folder, INSIDE):
+            pass
         for scrap in self.folder.glob("*.tmp"):
             scrap.unlink()
         self._next = max((_number(path) for path in part_paths(self.folder)), default=0) + 1
@@ -204,16 +207,7 @@ def _tenants(parts: Sequence[Mapping[str, object]]) -> dict[str, int]:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write, fsync, rename, fsync the directory, read back. Raises OSError."""
-    scratch = path.with_name(path.name + ".tmp")
-    with suppress(FileNotFoundError):
-        scratch.unlink()
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.rename(path)
-    _sync(path.parent)
+    write_whole(path, content, inside=INSIDE)
     if path.read_bytes() != content:
         raise OSError(f"{path.name} reads back differently")
 

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drill.errors import CannotMeasure, TargetUnavailable
+from drill.plain_file import held_directory
 from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
 from drill.purge.beginning import Beginning, left_in_words
@@ -306,8 +307,8 @@ class Purge:
 
     def _compare(self, target: Target, budget: Budget) -> Delta:
         if self._scratch is None:
-            self._work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.close()
+            with held_directory(self._work_dir, inside=2):
+                self.close()
             self._scratch = Path(tempfile.mkdtemp(prefix=INVENTORY, dir=self._work_dir))
         folder = Path(tempfile.mkdtemp(prefix="round-", dir=self._scratch))
         return compare(

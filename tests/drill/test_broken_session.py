@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drill.__main__ import main
 from drill.journal.schema import schema_errors
 from drill.journal.verify import verify
 from tests.drill.harness import ENV, ROOT, Desk, Ran
@@ -98,11 +99,12 @@ def test_a_disk_that_takes_no_journal_stops_no_rollback_and_loses_no_line(
     assert schema_errors(entry) == []
     assert (entry["exit_code"], entry["changes"]["RETRIEVAL_BACKEND"]) == (1, "faiss")
     assert rescued.read_text().strip() in ran.output.splitlines()
-    assert f"the entry is in {rescued}; move it to {env_desk.artifacts}: the next drill enters it" in ran.output
+    assert f"the entry is in {rescued}: enter it with python -m drill journal enter {rescued}" in ran.output
     assert "the events of this drill could not be kept" in ran.output
     assert len(ran.reports) == 1, ran
 
-    rescued.rename(env_desk.artifacts / rescued.name)
+    journal = env_desk.artifacts / "rollback_drill_log.ndjson"
+    assert main(["journal", "enter", str(rescued), "--path", str(journal)]) == 0
     env_desk.env_file.write_bytes(ENV)
     again = run(env_desk)
     assert again.entries[0]["drill_id"] == entry["drill_id"]

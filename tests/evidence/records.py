@@ -1,7 +1,9 @@
 """Records of drills with every result, for the tests of journal and report."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+from drill.events import EventLog
 from drill.record import DrillRecord, Evidence, PurgeCounts
 from drill.verdict import Outcome, Result, Verdict
 
@@ -44,6 +46,15 @@ def green(drill_id: str = "20251021T145000Z-3f9a1c", *, apply: bool = True) -> D
         Verdict.PASS, "P50 and P95 within the objective", 212.0, "<=", 500, 3120, 30.0, "ms", {"p50_ms": 83.2}
     )
     return record
+
+
+def leave_events(artifacts: Path, record: DrillRecord) -> EventLog:
+    """Leave the events of a drill that came to its end, but for the last one; they are still open."""
+    events = EventLog(artifacts / "drills" / record.drill_id)
+    events.start(record)
+    for entry in record.entries.values():
+        events.row(entry)
+    return events
 
 
 def with_result(result: Result) -> DrillRecord:

@@ -128,7 +128,7 @@ def test_a_disk_that_takes_nothing_does_not_stop_the_drill_and_is_reported(tmp_p
     log = EventLog(tmp_path / "file" / "d1")
     log.intent(ACTION)
     log.close()
-    assert log.degraded == "Not a directory"
+    assert log.degraded == "file is a file, expected a directory; move it away"
 
 
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from drill.journal.schema import schema, schema_errors
 from drill.journal.verify import verify
 from drill.record import CHECK_IDS, STEP_IDS, Evidence
 from drill.verdict import EXIT_CODES, Outcome, Result, Verdict
-from tests.evidence.records import green, with_result
+from tests.evidence.records import green, leave_events, with_result
 
 FIRST_EIGHT = {
     "timestamp": str,
@@ -309,7 +309,8 @@ def test_a_rescued_entry_never_follows_a_link_laid_out_for_it(tmp_path: Path) ->
 
 
 def rescued_beside(path: Path, drill_id: str) -> Path:
-    """Leave a rescued entry beside the journal, as a drill that could not append it."""
+    """Leave a rescued entry beside the journal, and its events, as a drill that could not append it."""
+    leave_events(path.parent, green(drill_id)).close()
     file = path.with_name(f"{path.stem}.{drill_id}{path.suffix}")
     file.write_text(json.dumps(journal_entry(green(drill_id))) + "\n")
     return file
@@ -368,6 +369,7 @@ def test_an_append_whose_fsync_fails_is_never_two_lines_and_never_lost(
     monkeypatch.undo()
     assert "Input/output error" in appended.problem
     assert appended.path == path.with_name("rollback_drill_log.20251021T145000Z-000001.ndjson")
+    leave_events(path.parent, green("20251021T145000Z-000001")).close()
     adopt_rescued(path)
     result = verify(path, schema=True)
     assert (result.ok, result.entries, result.torn) == (True, 2, 0)

@@ -190,6 +190,7 @@ import os
 from pathlib import Path
 import pytest
 from fixtures.report import ReportWriter
+from drill.plain_file import write_whole
 from drill.report.material import Material
 from tests.evidence.records import FLAGS_BEFORE, green
 WRITER = ReportWriter()
@@ -206,7 +207,9 @@ def pytest_sessionfinish(session):
         import pytest_html.basereport
         pytest_html.basereport.BaseReport._generate_report = None
     material = Material(green(), FLAGS_BEFORE, "ab" * 32)
-    print("problem:", WRITER.write(session, Path("reports/d1.html"), lambda: material))
+    page, problem = WRITER.write(session, lambda: material)
+    write_whole(Path("reports/d1.html"), page.encode())
+    print("problem:", problem)
     return result
 """
 TESTS = """

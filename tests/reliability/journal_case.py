@@ -7,7 +7,7 @@ from pathlib import Path
 from drill.journal.entry import journal_entry
 from drill.journal.log import append, dump, journal_path
 from drill.journal.verify import verify
-from tests.evidence.records import green
+from tests.evidence.records import green, leave_events
 from tests.reliability.tracing import Ended, run
 
 TORN = b'{"timestamp": "2025-10-21T14:50:00Z", "oper'
@@ -32,6 +32,7 @@ class JournalCase:
                 append(case.path, journal_entry(green(f"old-{number}")))
         if state == "torn":
             case.path.write_bytes(case.path.read_bytes() + TORN)
+        leave_events(case.path.parent, green("first")).close()
         if way == "adopt":
             text = dump(journal_entry(green("first"))) + "\n"
             case.path.with_name(f"{case.path.stem}.first{case.path.suffix}").write_text(text)
