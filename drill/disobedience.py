@@ -19,6 +19,11 @@ def named_in(text: str, instances: Collection[str]) -> list[str]:
     return [name for name in instances if re.search(rf"(?<![\w.-]){re.escape(name)}(?!\w)", text)]
 
 
+def who(text: str, instances: Collection[str]) -> list[str]:
+    """Return the instances that a reason means: those it names, the only one there is, or one that is not known."""
+    return named_in(text, instances) or (list(instances) if len(instances) == 1 else [UNKNOWN])
+
+
 def note(record: DrillRecord, instance: str, flag: str, seen: str) -> None:
     """Note that ``instance`` disobeys ``flag`` (``KEY=VALUE``); ``seen``: what it says of itself."""
     record.disobeyed.setdefault(instance, {})[flag] = seen

@@ -11,9 +11,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from drill.checks.silence import short
 from drill.context import Drill
+from drill.disobedience import next_step, note, who
+from drill.envfile import FLAGS
 from drill.errors import CannotMeasure
 from drill.proof.copies import Copy
+from drill.proof.flags import Flag
 from drill.proof.lookup import LookUp, look_up
 from drill.proof.ranks import Rank
 from drill.proof.removal import Places, merged
@@ -60,7 +64,19 @@ def look_again(drill: Drill) -> None:
         found = entry.evidence.judged(Verdict.ERROR, reason) if worse else entry.evidence
     if found != entry.evidence:
         entry.evidence = withheld(found, drill.leaks)
+        if found.verdict is Verdict.FAIL:
+            _note(drill, found.reason)
         drill.events.row(entry)
+
+
+def _note(drill: Drill, reason: str) -> None:
+    """Note who was seen to disobey only now, and what to do about it."""
+    if drill.record.disobeyed:
+        return
+    key = Flag.DUAL_WRITE.key
+    for name in who(reason, [short(url) for url in drill.service.instances]):
+        note(drill.record, name, f"{key}={FLAGS[key]}", "seen at the end of the drill")
+    drill.record.next_step = next_step(drill.record, drill.config.service.flags_path)
 
 
 def judge_again(drill: Drill, witness: "WriteWitness", evidence: Evidence) -> Evidence:

@@ -7,8 +7,9 @@ from drill.checks.flags import judge_dual_write
 from drill.checks.obeyed import disobeyed
 from drill.checks.silence import short
 from drill.context import Drill
-from drill.disobedience import UNKNOWN, named_in, next_step, note
+from drill.disobedience import next_step, note, who
 from drill.envfile import FLAGS
+from drill.metrics.workers import SHOWN
 from drill.observation import Window
 from drill.proof import spoken
 from drill.proof.environ import environs
@@ -81,14 +82,16 @@ def _note_disobedience(drill: Drill, window: Window, key: str, evidence: Evidenc
     """Note who disobeys the flag, with what each says of itself, and what to do about it."""
     flag = next(flag for flag in Flag if flag.key == key)
     said, around = spoken.ask(drill, times=1), environs(drill, window)
-    urls = {short(url): url for url in drill.service.instances}
-    for name in named_in(evidence.reason, urls) or [UNKNOWN]:
+    urls, mixed = {short(url): url for url in drill.service.instances}, _survivors(drill).keys()
+    for name in who(evidence.reason, urls):
         url = urls.get(name, "")
         words = {
             "it says so itself": url in said and said[url].rolled_back.get(flag) is False,
             "it says itself that it obeys": url in said and said[url].rolled_back.get(flag) is True,
             "its process was started with another value": url in around and around[url].rolled_back.get(flag) is False,
-            "no restart was seen": url in around and drill.reload_began is not None and url not in drill.new_processes,
+            "workers from before the reload still answer": url in mixed,
+            "no restart was seen": url in around.keys() - drill.new_processes - mixed
+            and drill.reload_began is not None,
         }
         seen = ", ".join(text for text, holds in words.items() if holds)
         note(drill.record, name, f"{key}={FLAGS[key]}", seen)
@@ -105,7 +108,22 @@ def _reloaded(drill: Drill, rollback: Rollback, verdict: Verdict) -> str:
             "([service] reload_timeout_s): does reload_command return before the restart (systemctl --no-block, "
             "kubectl rollout restart without rollout status), or restart nothing?"
         )
+    if verdict is not Verdict.PASS:
+        told += [
+            f"of the workers from before the reload {len(left)} still answer on {short(name)}, beside new ones "
+            f"({', '.join(sorted(left)[:SHOWN])}): end what is left of the old process"
+            for name, left in _survivors(drill).items()
+        ]
     return "; ".join([*told, rollback.note] if rollback.note else told)
+
+
+def _survivors(drill: Drill) -> dict[str, frozenset[str]]:
+    """Return the workers from before the reload that have answered since, of instances where new ones do, too."""
+    if drill.before is None or drill.settled is None or drill.reload_began is None:
+        return {}
+    old = {name: seen.workers for name, seen in drill.before.snapshots.items()}
+    both = {name: seen.workers & old.get(name, frozenset()) for name, seen in drill.settled.snapshots.items()}
+    return {name: left for name, left in both.items() if left and drill.settled.snapshots[name].workers - left}
 
 
 def _processes(drill: Drill, window: Window) -> dict[str, Scalar]:

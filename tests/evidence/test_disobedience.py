@@ -2,7 +2,7 @@
 
 import pytest
 
-from drill.disobedience import named_in, next_step, note
+from drill.disobedience import UNKNOWN, named_in, next_step, note, who
 from drill.record import DrillRecord, Evidence
 from drill.report.answers import headline
 from drill.verdict import Verdict
@@ -60,3 +60,15 @@ def test_the_report_gives_it_as_what_to_do_next() -> None:
 )
 def test_an_instance_is_named_whole(text: str, found: list[str]) -> None:
     assert named_in(text, ["a:80", "a:8000", "b:80"]) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "instances", "meant"),
+    [
+        ("2 documents are on the target", ["a:80"], ["a:80"]),
+        ("2 documents are on the target", ["a:80", "b:80"], [UNKNOWN]),
+        ("2 documents are on the target (written through b:80)", ["a:80", "b:80"], ["b:80"]),
+    ],
+)
+def test_of_one_instance_it_is_known_who_is_meant(text: str, instances: list[str], meant: list[str]) -> None:
+    assert who(text, instances) == meant

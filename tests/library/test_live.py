@@ -8,7 +8,10 @@ from typing import cast
 import pytest
 from _pytest._io import TerminalWriter
 
+from drill.record import Evidence
+from drill.verdict import Verdict
 from fixtures.live import Live
+from tests.evidence.records import green
 
 
 def live(file: io.StringIO, *, tty: bool) -> Live:
@@ -48,3 +51,17 @@ def test_lines_from_several_threads_stay_whole() -> None:
     for thread in threads:
         thread.join()
     assert all(line.count("word") == 20 for line in file.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("after", list(Verdict))
+def test_a_row_that_is_judged_otherwise_after_its_line_gets_another_line(after: Verdict) -> None:
+    """The end of a drill names it as bad, or not proven: the terminal says why; what has stayed is not said twice."""
+    file, record = io.StringIO(), green()
+    row = record.entries["disable_dual_write"]
+    shown = live(file, tty=False)
+    shown.end(row)
+    row.evidence = Evidence(after, "two documents came late")
+    shown.summary(record, 0, [])
+    lines = [line for line in file.getvalue().splitlines() if "disable_dual_write  " in line]
+    assert len(lines) == 1 + (after is not Verdict.PASS)
+    assert ("two documents came late" in file.getvalue()) == (after is not Verdict.PASS)

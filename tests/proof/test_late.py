@@ -75,6 +75,8 @@ def test_a_document_that_came_late_fails_the_row(tmp_path: Path, before: Verdict
     assert evidence.reason.startswith("at the end of the drill: 1 of 2 documents written since the reload came to the")
     assert "(25 known documents found in the same calls): dual-write is still on; at first: proven" in evidence.reason
     assert '"disable_dual_write"' in drill.events.path.read_text()
+    seen = "FF_RETRIEVAL_DUAL_WRITE=OFF (seen at the end of the drill)"
+    assert drill.record.next_step.startswith(f"not obeyed by an instance that is not known: {seen}. Find what sets")
 
 
 def test_what_stays_away_leaves_the_row_as_it_was(tmp_path: Path) -> None:
@@ -84,6 +86,7 @@ def test_what_stays_away_leaves_the_row_as_it_was(tmp_path: Path) -> None:
     evidence = second_look(drill)
     assert (evidence.verdict, evidence.reason, evidence.proof) == (first.verdict, first.reason, first.proof)
     assert (evidence.detail["looked up again at the end"], evidence.detail["known documents found again"]) == (2, 25)
+    assert drill.record.next_step == ""
 
 
 def test_what_users_write_after_the_first_look_is_looked_up_too(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from drill.proof.canary import Canary
 from drill.proof.sent import SHARED, proof_requests
 from drill.proof.shared import UNKNOWN, enough, left_out, too_few
 from drill.proof.spoken import ask
+from drill.rollback import Rollback
+from drill.steps import flags
 from drill.verdict import Verdict
 from tests.library.server import ScriptedService, as_json, running
-from tests.library.world import A, B, make_drill, probes, snapshot, window
+from tests.library.world import A, B, make_drill, probes, reading, snapshot, window
 from tests.proof.desk import DELETES, Desk
 from tests.proof.stores import FAISS, INGEST, TOML, Stores, drill_on, judged
 
@@ -105,6 +107,28 @@ def test_workers_are_asked_for_their_flags_until_none_is_left_out(tmp_path: Path
         said: Any = ask(make_drill(tmp_path, toml=toml), workers=workers)
         assert [flag for flag, back in said[server.url].rolled_back.items() if not back] == ["dual_write"]
         assert server.asked.count(("GET", "/flags")) == asked
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "named"),
+    [
+        ({"w1", "w2"}, {"w2", "w3"}, Verdict.FAIL, True),
+        ({"w1", "w2"}, {"w2", "w3"}, Verdict.PASS, False),  # one that has ended its last requests since
+        ({"w1", "w2"}, {"w3", "w4"}, Verdict.FAIL, False),
+        ({"w1", "w2"}, {"w1", "w2"}, Verdict.FAIL, False),  # no restart at all, which is said already
+    ],
+)
+def test_old_workers_that_answer_beside_new_ones_are_named(
+    tmp_path: Path, before: set[str], after: set[str], verdict: Verdict, named: bool
+) -> None:
+    """A second process on the port is what to end; the flags of the new one are in order."""
+    drill = make_drill(tmp_path, toml=f'[service]\ninstances = ["{A}"]\n')
+    drill.before, drill.settled = (
+        reading(at, replace(snapshot(A), workers=frozenset(ids))) for at, ids in enumerate((before, after))
+    )
+    drill.reload_began = 0.5
+    told = flags._reloaded(drill, Rollback(drill), verdict)
+    assert ("of the workers from before the reload 1 still answer on a:1, beside new ones (w2)" in told) == named
 
 
 def test_how_likely_a_worker_is_left_out() -> None:
