@@ -129,7 +129,7 @@ def test_an_environment_that_names_another_backend_wins_over_the_file_in_most(
 def test_the_process_own_word_settles_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing further is asked for."""
     said = {name: Spoken({Flag.BACKEND: True}) for name in (A, B)}
-    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill: said)
+    monkeypatch.setattr("drill.proof.spoken.ask", lambda _drill, **_more: said)
     evidence = proven(drill_of(tmp_path, {FAISS: 900}))
     assert (evidence.verdict, evidence.proof) == (Verdict.PASS, "process")
     assert judge.STANDS_IN not in evidence.reason
