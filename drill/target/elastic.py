@@ -122,6 +122,10 @@ class SearchTarget:
         """Return those of ``ids`` that exist since the last refresh, each with its content hash."""
         return {self._pair(hit) for hit in self._hits(tenant, ids, self._wanted())}
 
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that the field of ids can hold."""
+        return [key for key in ids if not self._numeric or as_whole(key) is not None]
+
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist since the last refresh, whole."""
         return [self._row(hit) for hit in self._hits(tenant, ids, {"_source": self._client.everything()})]
@@ -244,8 +248,7 @@ class SearchTarget:
             return
         field = self._settings.id_field
         for block in fields.chunks(dict.fromkeys(ids), LOOKED_UP):
-            terms = [key for key in block if as_whole(key) is not None] if self._numeric else block
-            named = {"terms": {field: terms}} if field else {"ids": {"values": block}}
+            named = {"terms": {field: self.possible(block)}} if field else {"ids": {"values": block}}
             body = {**wanted, "size": 10 * LOOKED_UP, "query": self._query(tenant, named)}
             asked = set(block)
             hits = self._search(self._index(tenant), body)["hits"]["hits"]

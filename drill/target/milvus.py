@@ -102,6 +102,10 @@ class MilvusTarget:
         """Return those of ``ids`` that exist now, each with its content hash."""
         return {self._pair(row) for row in self._rows(tenant, ids, self._wanted())}
 
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that the primary key can hold."""
+        return [key for key in ids if not self._numeric or as_whole(key) is not None]
+
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist now, with every field. Raises CannotMeasure for one JSON cannot hold."""
         return [self._row(row) for row in self._rows(tenant, ids, ["*"])]
@@ -212,7 +216,7 @@ class MilvusTarget:
 
     def _named(self, ids: Collection[str]) -> str:
         """Return the expression that a document is one of ``ids``; a number is never asked for by a text."""
-        names = [key for key in ids if as_whole(key) is not None] if self._numeric else map(_quoted, ids)
+        names = self.possible(ids) if self._numeric else map(_quoted, ids)
         return f"{self._settings.id_field} in [{', '.join(names)}]"
 
     def _next(self, rows: Any) -> list[Any]:

@@ -93,6 +93,10 @@ class QdrantTarget:
         """Return those of ``ids`` that exist now, each with its content hash."""
         return {self._pair(point) for point in self._points(tenant, ids, self._wanted(), vectors=False)}
 
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that can be kept: where a point's name is the id, whole numbers and UUIDs."""
+        return list(ids) if self._settings.id_field else [key for key in ids if self._point_id(key) is not None]
+
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist now, with all their vectors and their payload."""
         return [self._row(point) for point in self._points(tenant, ids, payload=True, vectors=True)]

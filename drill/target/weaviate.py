@@ -13,7 +13,7 @@ Pitfalls that shaped it (from the documentation and the projects' issue trackers
 """
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -32,6 +32,7 @@ PAGE = 1_000
 LOOKED_UP = 500
 DEFAULT_VECTOR = "default"
 ID_TYPES = ("text", "int", "number", "uuid")
+_NUMBERS: Mapping[str, Callable[[str], float | None]] = {"int": as_whole, "number": as_number}
 
 
 def open_weaviate(
@@ -53,7 +54,7 @@ class WeaviateTarget:
         self._tenants = tuple(tenants)
         self._native = not settings.tenant_field
         self._has_references = False
-        self._id_type = "text"
+        self._id_type = "text" if settings.id_field else "uuid"
         self._collection = client.collections.use(settings.collection)
         try:
             self._check_collection()
@@ -80,6 +81,12 @@ class WeaviateTarget:
     def present(self, tenant: str, ids: Collection[str]) -> set[Pair]:
         """Return those of ``ids`` that exist now, each with its content hash."""
         return {self._pair(one) for one in self._objects(tenant, ids, whole=False)}
+
+    def possible(self, ids: Collection[str]) -> list[str]:
+        """Return those of ``ids`` that the property can hold, or where the object's UUID is the id, that are UUIDs."""
+        if self._id_type in _NUMBERS:
+            return [key for key in ids if _NUMBERS[self._id_type](key) is not None]
+        return [key for key in ids if _is_uuid(key)] if self._id_type == "uuid" else list(ids)
 
     def export(self, tenant: str, ids: Collection[str]) -> list[Row]:
         """Return those of ``ids`` that exist now, with all vectors and properties. Raises CannotMeasure."""
@@ -243,18 +250,14 @@ class WeaviateTarget:
     def _named(self, ids: Sequence[str]) -> Any:
         from weaviate.classes.query import Filter
 
+        names = self.possible(ids)
         if self._settings.id_field:
-            typed = self._typed(ids)
-            return Filter.by_property(self._settings.id_field).contains_any(typed) if typed else None
-        names = [key for key in ids if _is_uuid(key)]
+            return Filter.by_property(self._settings.id_field).contains_any(self._typed(names)) if names else None
         return Filter.by_id().contains_any(names) if names else None
 
     def _typed(self, ids: Sequence[str]) -> list[Any]:
-        """Return ``ids`` as the property holds them, without those that it cannot hold."""
-        if self._id_type in ("int", "number"):
-            found = map(as_whole if self._id_type == "int" else as_number, ids)
-            return [number for number in found if number is not None]
-        return [key for key in ids if _is_uuid(key)] if self._id_type == "uuid" else list(ids)
+        """Return ``ids``, all of which are possible, as the property holds them."""
+        return list(map(_NUMBERS[self._id_type], ids)) if self._id_type in _NUMBERS else list(ids)
 
     def _conditions(self, tenant: str, block: Sequence[Any]) -> Iterator[Any]:
         """Yield the conditions of the deletes of ``block``: uuid and hash, or uuid alone where no hash is stated."""

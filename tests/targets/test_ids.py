@@ -15,6 +15,7 @@ from drill.primary import FaissDir
 from drill.purge import Purge, PurgeSettings, PurgeStatus
 from drill.purge.undo import undo
 from drill.target import Pair, Target
+from drill.target.base import KeepsIdsOfOneType
 from tests.purge.world import Log
 from tests.targets import stages
 from tests.targets.conftest import places
@@ -70,6 +71,36 @@ def test_whole_numbers_are_found_kept_deleted_and_written_back(numbered: Stage, 
         assert set(scanned(target)) == pairs(NUMBERS)
         again = {row.id: row for row in target.export("a", ids)}
         assert {key: row.payload for key, row in again.items()} == {row.id: row.payload for row in rows}
+
+
+def test_what_a_place_of_numbers_cannot_hold_is_known(numbered: Stage) -> None:
+    """Looked up, it is never found: that is no proof that nobody has written it. Where texts fit, too, all do."""
+    numbered.write(NUMBERS)
+    with closing(numbered.open("a")) as target:
+        if not isinstance(target, KeepsIdsOfOneType):
+            return
+        held = set(target.possible([*NUMBERS, *ALIKE, "rollback-drill-canary-0"]))
+        assert held >= NUMBERS.keys() - ({"-3"} if numbered.kind == "qdrant" else set())
+        if numbered.kind in {"pgvector", "milvus", "elasticsearch", "opensearch", "weaviate"}:
+            assert held == NUMBERS.keys()
+
+
+@pytest.mark.parametrize("kind", ["qdrant", "weaviate"])
+def test_where_the_name_of_the_object_is_the_id_only_names_fit(
+    opened_stages: Callable[[str], Stage], kind: str
+) -> None:
+    """UUIDs, and in Qdrant whole numbers: a canary of another id never comes there, whatever the flag."""
+    place = opened_stages(kind)
+    place.reset()
+    names = [
+        "0b6e8f5c-7a1d-5c2e-9f0a-3d2b1c4e5f60",
+        "7",
+        "rollback-drill-canary-0",
+        "0B6E8F5C-7A1D-5C2E-9F0A-3D2B1C4E5F60",
+    ]
+    with closing(place.open("a", id_field="")) as target:
+        assert isinstance(target, KeepsIdsOfOneType)
+        assert target.possible(names) == names[: 2 if kind == "qdrant" else 1]
 
 
 def test_a_purge_of_documents_named_by_numbers(numbered: Stage, tmp_path: Any) -> None:
