@@ -2,12 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from drill.document_id import as_whole
 
 RESERVED = 10_000
 """Numbers that are the canaries' where ids are whole numbers."""
+
+
+@lru_cache(maxsize=4)
+def of_uuid(text: str) -> frozenset[str] | None:
+    """Return the ``RESERVED`` UUIDs that are made of one; ``None`` if ``text`` is none."""
+    from uuid import UUID
+
+    try:
+        is_one = str(UUID(text)) == text.lower()
+    except ValueError:
+        return None
+    return frozenset(_made(text, number) for number in range(RESERVED)) if is_one else None
+
+
+def _made(text: str, number: int) -> str:
+    from uuid import UUID, uuid5
+
+    return str(uuid5(UUID(text), str(number)))
 
 
 def _one_document() -> dict[str, object]:
@@ -207,16 +226,21 @@ class Canary:
     id: str = "rollback-drill-canary"
     """Their ids are this and a number: reserved, no document of a user may have such an id.
 
-    Where ids are whole numbers: the first of ``RESERVED`` numbers that are theirs.
+    Where ids are whole numbers: the first of ``RESERVED`` numbers that are theirs. Where they are UUIDs: one of which
+    as many others are made (uuid5), which nobody else makes.
     """
     text: str = "Rollback drill canary, removed at once."
 
     def name(self, number: int) -> str:
         """Return the id of the canary with this ``number``, from 0."""
-        return f"{self.id}-{number}" if self._first is None else str(self._first + number)
+        if self._first is not None:
+            return str(self._first + number)
+        return f"{self.id}-{number}" if of_uuid(self.id) is None else _made(self.id, number)
 
     def is_one(self, name: str) -> bool:
         """Whether ``name`` is the id of a canary, of this drill or an earlier one."""
+        if (made := of_uuid(self.id)) is not None:
+            return bool(self.tenant) and name.lower() in made
         if self._first is None:
             stem = f"{self.id}-"
             return bool(self.tenant) and name.startswith(stem) and name.removeprefix(stem).isdecimal()

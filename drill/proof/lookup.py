@@ -135,7 +135,7 @@ def _impossible(tenant: str, count: int) -> str:
         return ""
     return (
         f"{tenant}: the target's ids are of a type that cannot hold those of {count} documents written since: that "
-        "they are not there proves nothing ([canary] id: a whole number where ids are numbers)"
+        "they are not there proves nothing ([canary] id: a whole number where ids are numbers, a UUID where they are)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 
@@ -441,6 +442,30 @@ def test_where_ids_are_numbers_canaries_have_numbers_of_their_own() -> None:
     assert all(canary.is_one(canary.name(number)) for number in (0, 12, config.RESERVED - 1))
     assert not any(map(canary.is_one, ("900000-0", "899999", canary.name(config.RESERVED), "0900000", "x")))
     assert not config.Canary(id="900000").is_one("900000")
+
+
+def test_where_ids_are_uuids_canaries_have_uuids_of_their_own() -> None:
+    """Made of the configured one, so that nobody else has them; a text that is no whole UUID is a text."""
+    canary = config.Canary(tenant="a", id="0B6E8F5C-7a1d-4c2e-9f0a-3d2b1c4e5f60")
+    names = [canary.name(number) for number in (0, 12, config.RESERVED - 1)]
+    assert [str(UUID(name)) for name in names] == names
+    assert len(set(names)) == len(names)
+    assert all(canary.is_one(name) and canary.is_surely_one(name.upper()) for name in names)
+    assert not canary.numbered
+    assert not any(map(canary.is_one, (canary.id, f"{canary.id}-0", canary.name(config.RESERVED), "7", "x")))
+    assert not config.Canary(id=canary.id).is_one(names[0])
+    assert config.Canary(id=canary.id.replace("-", "")).name(3) == f"{canary.id.replace('-', '')}-3"
+
+
+def test_canaries_with_uuids_are_written_found_and_removed(desk: Desk) -> None:
+    """As any others, from both stores, those of an earlier drill among them."""
+    desk.services[1].dual_write = True
+    drill = desk.drill(more=DELETES, canary='*"\nid = "0b6e8f5c-7a1d-4c2e-9f0a-3d2b1c4e5f60')
+    desk.stores.faiss["a"][drill.config.canary.name(99)] = "old"
+    evidence = desk.judged(drill)
+    assert evidence.verdict is Verdict.FAIL
+    assert "2 of 4 documents written since the reload are on the target" in evidence.reason
+    assert (desk.left, len(desk.stores.faiss["a"]), len(desk.stores.target["b"])) == ([], 40, 40)
 
 
 def test_a_canary_that_is_a_number_is_in_no_longer_number() -> None:
