@@ -32,7 +32,7 @@ ENOUGH = 0.13
 """Share of errors that is clearly more than the alert's threshold."""
 STALE = "7s"
 """After this long without a scrape, nobody takes Prometheus' newest sample for fresh."""
-INCIDENT_S = 25.0
+INCIDENT_S = 90.0
 POLL_S = 0.1
 
 
