@@ -1,6 +1,6 @@
 """What smoke tests gather: the requests they send, and what is wrong with the answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from drill.checks.endpoints import GONE, WRONG_METHOD, Endpoint, as_nowhere
@@ -85,7 +85,7 @@ class Findings:
             Verdict.NOT_RUN, "", bad, "==", 0, self.asked, unit=" wrong answers", detail=facts, foretold=told
         )
         if self.problems:
-            return seen.judged(Verdict.FAIL, listed([problem.text for problem in self.problems]))
+            return seen.judged(Verdict.FAIL, listed(alike([problem.text for problem in self.problems])))
         if self.doubts:
             return seen.judged(Verdict.INCONCLUSIVE, listed(self.doubts))
         if unasked := said(self.apart):
@@ -93,6 +93,18 @@ class Findings:
         if not self.asked:
             return seen.judged(Verdict.INCONCLUSIVE, "nothing could be asked")
         return seen.judged(Verdict.PASS, good)
+
+
+def alike(problems: Sequence[str]) -> list[str]:
+    """Say once of each instance what several of its requests have met; a problem is ``where: what``."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for problem in problems:
+        where, _, what = problem.partition(": ")
+        groups.setdefault((where.partition(" ")[0], what), []).append(where)
+    return [
+        f"{places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''}{f': {what}' if what else ''}"
+        for (_, what), places in groups.items()
+    ]
 
 
 def _failed(reply: Reply) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from drill.checks.endpoints import GONE
 from drill.checks.mendable import TABLE, After, kind_of
 from drill.checks.silence import short
 from drill.context import Drill
@@ -41,7 +42,9 @@ def hear(drill: Drill, found: Sequence[Health], down: Sequence[Health]) -> Heard
             text = f"{short(health.instance)}{drill.config.service.health_path}: {seen}"
             (heard.mendable if may_heal else heard.problems).append(text)
     if heard.problems:
-        heard.problems[-1] += ": expected healthy instances; check [service] base_url and instances"
+        gone = all(health.reply.status in GONE for health in down)
+        keys = "health_path, base_url and instances" if gone else "base_url and instances"
+        heard.problems[-1] += f": expected healthy instances; check [service] {keys}"
         if not drill.apply and not drill.plan.unchanged:
             heard.problems[-1] += "; --apply goes on all the same, and judges them after the rollback"
     return heard

@@ -209,11 +209,12 @@ class PgvectorTarget:
         columns = cursor.execute(pgvector_sql.COLUMNS, [name]).fetchall()
         types = {column: kind for column, kind, _ in columns}
         compared_by = settings.hash_column or settings.text_column
-        for wanted in (settings.id_column, settings.tenant_column, settings.vector_column, compared_by):
-            if wanted not in types:
-                raise TargetUnavailable(
-                    f"target pgvector: table {settings.table!r} has no column {wanted!r}; check [target] *_column"
-                )
+        wanted = (settings.id_column, settings.tenant_column, settings.vector_column, compared_by)
+        if missing := ", ".join(repr(column) for column in wanted if column not in types):
+            raise TargetUnavailable(
+                f"target pgvector: table {settings.table!r} has no column {missing}, "
+                f"it has {', '.join(sorted(types))}; check [target] *_column"
+            )
         if types[settings.vector_column].rpartition(".")[2] not in VECTOR_TYPES:
             raise TargetUnavailable(
                 f"target pgvector: column {settings.vector_column!r} is of type {types[settings.vector_column]}; "
@@ -255,17 +256,17 @@ class PgvectorTarget:
         try:
             return self._within(work, writes=writes)
         except Unanswered as error:
-            raise unavailable(error, doing) from None
+            raise unavailable(error, doing, self._settings.table) from None
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if self._connection is not None and not self._connection.closed:
-                raise unavailable(error, doing) from None
+                raise unavailable(error, doing, self._settings.table) from None
         except psycopg.Error as error:
-            raise unavailable(error, doing) from None
+            raise unavailable(error, doing, self._settings.table) from None
         time.sleep(RETRY_PAUSE_S)
         try:
             return self._within(work, writes=writes)
         except psycopg.Error as error:
-            raise unavailable(error, doing) from None
+            raise unavailable(error, doing, self._settings.table) from None
 
     def _within(self, work: Callable[[psycopg.Cursor[Any]], Answer], *, writes: bool) -> Answer:
         if self._connection is None or self._connection.closed:

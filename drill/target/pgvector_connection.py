@@ -134,8 +134,10 @@ def register_vectors(connection: BoundedConnection) -> None:
         register_halfvec_info(connection, half)
 
 
-def unavailable(error: psycopg.Error, doing: str) -> TargetUnavailable:
+def unavailable(error: psycopg.Error, doing: str, table: str = "") -> TargetUnavailable:
     """Say what went wrong without quoting the server, whose messages hold hosts, users and values."""
+    if isinstance(error, errors.UndefinedTable) and table:
+        return TargetUnavailable(f"target pgvector: table {table!r} not found in that database; check [target] table")
     return TargetUnavailable(
         f"target pgvector: {_seen(error)} (to {doing}); expected a PostgreSQL with pgvector that answers, "
         "check [target] and the database, then run again"

@@ -7,7 +7,7 @@ import pytest
 
 from drill.checks import findings as findings_module
 from drill.checks.endpoints import Endpoint
-from drill.checks.findings import Findings
+from drill.checks.findings import Findings, alike
 from drill.checks.mendable import Kind
 from drill.http import Reply
 from drill.limits import Apart
@@ -126,3 +126,20 @@ def test_an_answer_that_is_not_the_one_that_was_wanted_is_called_by_its_kind(
         assert seen is kind
         assert said in text
     assert looked == ["/search"] * (reply.status in {404, 410} and not reply.error)
+
+
+def test_what_several_requests_to_an_instance_have_met_is_said_once() -> None:
+    """Each instance is named, and each thing that was met; what was met once is said as it was."""
+    told = [
+        "a:1 query 1 (kb): HTTP 401",
+        "a:1 query 2 (kb): HTTP 401",
+        "b:2 query 1 (kb): HTTP 401",
+        "a:1 query 3: none",
+    ]
+    assert alike([*told, "2 of 9 requests failed"]) == [
+        "a:1 query 1 (kb) and 1 more: HTTP 401",
+        "b:2 query 1 (kb): HTTP 401",
+        "a:1 query 3: none",
+        "2 of 9 requests failed",
+    ]
+    assert alike([]) == []

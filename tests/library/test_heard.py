@@ -10,6 +10,7 @@ from drill.limits import Apart
 from drill.service import Health
 from tests.library.world import MIGRATING, ROLLED_BACK, A, B, make_drill
 
+GONE = Reply(404, "", b"", 0.25)
 WELL, SICK, UNKNOWN = Reply(200, "", b"", 1.0), Reply(503, "", b"", 0.25), Reply(401, "", b"", 0.25)
 SILENT = Reply(0, "", b"", 0.0, error="connection refused")
 LIMITED = Reply(429, "", b"", 0.25, apart=Apart.LIMITED)
@@ -56,6 +57,13 @@ def test_the_last_problem_says_what_to_do_and_a_dry_run_that_apply_goes_on(tmp_p
     assert first == "a:1/health: connection refused"
     assert "expected healthy instances; check [service] base_url and instances" in last
     assert ("--apply goes on all the same" in last) is not apply
+
+
+@pytest.mark.parametrize(("replies", "named"), [((GONE, GONE), True), ((GONE, SILENT), False)])
+def test_where_nobody_serves_the_path_its_key_is_named_first(
+    tmp_path: Path, replies: tuple[Reply, Reply], named: bool
+) -> None:
+    assert ("check [service] health_path, base_url and instances" in heard(tmp_path, *replies).problems[-1]) == named
 
 
 def test_how_long_each_answer_took_is_shown_in_milliseconds(tmp_path: Path) -> None:

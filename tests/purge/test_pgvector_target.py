@@ -161,8 +161,9 @@ def test_quoted_names_and_schemas(world: World, make: Make) -> None:
 
 
 BAD_SETTINGS = [
-    ({"table": "nowhere"}, "table not found"),
-    ({"id_column": "key"}, "no column 'key'"),
+    ({"table": "nowhere"}, "table 'nowhere' not found in that database; check [target] table"),
+    ({"id_column": "key", "hash_column": "sha"}, "no column 'key', 'sha', it has content_hash, embedding, id, "),
+    ({"id_column": "key"}, "no column 'key', it has "),
     ({"hash_column": "digest"}, "no column 'digest'"),
     ({"vector_column": "text"}, "is of type text"),
     ({"dsn": "not a dsn hunter2"}, "not a PostgreSQL URL"),
