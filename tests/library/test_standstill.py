@@ -18,7 +18,7 @@ class Clock:
 
 
 def pair() -> tuple[Clock, Clock, Heartbeat]:
-    awake, boot = Clock(), Clock(5000.0)
+    awake, boot = Clock(), Clock(5.0)
     return awake, boot, Heartbeat(awake, boot)
 
 
