@@ -57,6 +57,8 @@ EXPLAINED: dict[str, str] = {
         )
         for mutant in (" 1.0, 0.0", " -1.0, 0.0", "0.0, 1.0", "0.0, -1.0")
     },
+    "drill/purge/guard.py guard: `_check_source(tenant, settings.last_accepted.get(tenant.tenant, 0))` -> "
+    "`_check_source(tenant, settings.last_accepted.get(tenant.tenant, -1))`": "no count is less than none",
     "drill/checks/unknown_names.py Skips: `held_back: bool = False` -> `held_back: bool = True`": (
         "where nothing was skipped, nobody asks whether it was held back"
     ),
