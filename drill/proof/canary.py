@@ -31,6 +31,8 @@ INTENT = "canary"
 APPEARS_S = 10.0
 """How long a canary may take from the answer of the service into FAISS: some take a write later."""
 POLL_S = 0.25
+UNCLEAR = frozenset({500, 502, 504})
+"""Answers to a write that may have been done: in FAISS, and failed on the way to the target or back."""
 EARLIER = 200
 """Earlier drills whose canaries are known again by their texts."""
 
@@ -44,7 +46,7 @@ class Bird:
     id: str
     text: str
     taken: bool = False
-    """Whether the service has accepted it."""
+    """Whether the service has accepted it, or may have."""
     stored: str = ""
     """Its id in FAISS, once it has been found there: a service may give documents ids of its own."""
     digest: str = ""
@@ -116,7 +118,7 @@ class Canary:
         free = [bird for bird in self.birds if not bird.problem]
         self._anywhere = merged(self._anywhere, _places(free))
         for bird, reply in zip(free, each(self._ingest, free), strict=True):
-            bird.taken = reply.ok
+            bird.taken = reply.ok or _may_be_taken(reply)
             if not reply.ok:
                 bird.problem = f"{short(bird.url)} did not take the canary: {reply.seen()}"
         self._written_at = time.monotonic()
@@ -302,13 +304,19 @@ def _named(where: str, places: Places) -> list[str]:
     return [f"the canary came to {where} late: {', '.join(names)}"] if names else []
 
 
+def _may_be_taken(reply: Reply) -> bool:
+    """Whether a write may have been done all the same: its answer was lost, or tells of what failed after it."""
+    return (bool(reply.error) and reply.apart is None) or reply.status in UNCLEAR
+
+
 def _may_be_left(lost: Sequence[Bird]) -> list[str]:
     """Say what to look for where a canary was taken and is not found under its id, nor by its text."""
     if not lost:
         return []
     tenants = ", ".join(sorted({bird.tenant for bird in lost}))
     text = lost[0].text.rpartition(",")[0]
-    return [f"the canary may be left in {tenants}: it was taken and is not found; look for the text {text!r} there"]
+    may = f"the canary may be left in {tenants}: it was taken, or may have been, and is not found"
+    return [f"{may}; look for the text {text!r} there"]
 
 
 def _text(settings: Settings, drill_id: str, number: int) -> str:

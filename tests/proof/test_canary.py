@@ -21,7 +21,7 @@ from drill.steps import inventories as inventories_module
 from drill.steps.witness import WriteWitness
 from drill.verdict import Verdict
 from tests.library.server import as_json
-from tests.proof.desk import DELETES, Desk
+from tests.proof.desk import DELETES, Desk, Service
 from tests.proof.stores import QUIET, Stores
 
 
@@ -280,9 +280,8 @@ def test_a_canary_that_is_found_nowhere_may_be_left(desk: Desk) -> None:
     drill = desk.drill(more=DELETES)
     assert desk.judged(drill).verdict is Verdict.INCONCLUSIVE
     text = f"Rollback drill canary, removed at once. ({drill.record.drill_id}"
-    assert desk.left == [
-        f"the canary may be left in a, b: it was taken and is not found; look for the text '{text}' there"
-    ]
+    told = "the canary may be left in a, b: it was taken, or may have been, and is not found"
+    assert desk.left == [f"{told}; look for the text '{text}' there"]
 
 
 def test_a_canary_that_is_not_known_again_is_no_users_document(desk: Desk) -> None:
@@ -399,6 +398,40 @@ def test_a_service_that_restarts_once_more_gets_one_canary_at_a_time(
     witness.begin()
     assert witness.judge(QUIET, desk.window()).verdict is Verdict.PASS
     assert (most, witness.end()) == ([1, 1], [])
+
+
+@pytest.mark.parametrize("status", [500, 504, 503, 422])
+@pytest.mark.parametrize("renames", [True, False])
+def test_a_write_that_was_done_and_answered_badly_is_removed(desk: Desk, status: int, renames: bool) -> None:
+    """The target failed after FAISS had it, or a gateway gave up: it is in FAISS, under whatever id."""
+    for service in desk.services:
+        service.renames = renames
+
+        def ingest(body: dict[str, Any], service: Service = service) -> Any:
+            if status in {500, 504}:
+                service.ingest(body)
+            return as_json({}, status)
+
+        service.script["POST", "/internal/retrieval/ingest"] = ingest
+    evidence = desk.judged(desk.drill(more=DELETES))
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert f"did not take the canary: HTTP {status}" in evidence.reason
+    assert (desk.left, len(desk.stores.faiss["a"])) == ([], 40)
+
+
+def test_a_write_whose_answer_was_lost_may_be_left(desk: Desk) -> None:
+    """It is said with its text, and found at the end where it comes late."""
+    for service in desk.services:
+        service.script["POST", "/internal/retrieval/ingest"] = lambda _body: as_json({}, 504)
+    drill = desk.drill(more=DELETES)
+    witness = WriteWitness(drill)
+    witness.begin()
+    witness.judge(QUIET, desk.window())
+    assert "the canary may be left in a, b: it was taken, or may have been, and is not found" in witness.end()[0]
+    bird = witness.canary.birds[0]
+    desk.stores.faiss[bird.tenant]["own-1"] = bird.hash
+    assert "the canary came to FAISS late: a/own-1" in witness.canary.remove_late({})[0]
+    assert len(desk.stores.faiss["a"]) == 40
 
 
 def test_numbered_canaries_are_removed_from_both_stores(desk: Desk) -> None:
