@@ -11,6 +11,7 @@ from drill.envfile import EnvWriteFailed
 from drill.errors import CannotMeasure, Refused, UsageError
 from drill.observation import Window
 from drill.open_rows import FORETOLD
+from drill.own_names import in_own_names
 from drill.record import Entry, Evidence
 from drill.rollback import Progress, Rollback
 from drill.trace import Mark, MarkKind
@@ -178,6 +179,8 @@ class Runner:
             ended = time.monotonic()
             entry.duration_s = ended - began
             self.drill.trace.marks.append(Mark(MarkKind.ROW, row, began, ended))
+            if names := self.drill.config.metrics.names:
+                entry.evidence = replace(entry.evidence, reason=in_own_names(entry.evidence.reason, names))
             self._withhold(entry)
             self.drill.events.row(entry)
         return entry

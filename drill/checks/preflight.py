@@ -264,7 +264,7 @@ def _metrics(drill: Drill) -> Evidence:
         needed = [family for family in NEEDED if family != START_TIME or not seen.workers]
         missing = [family for family in needed if not seen.has(family)]
         if missing:
-            reason = f"{short(name)} does not expose {', '.join(missing)}; {_why_missing(seen)}"
+            reason = f"{short(name)} does not expose {', '.join(missing)}; {_why_missing(seen, missing)}"
             return Evidence(Verdict.INCONCLUSIVE, reason, len(NEEDED) - len(missing), "==", len(NEEDED), detail=detail)
     if several := several_workers(readings, restarts=drill.source.waits) or partly_counted(drill):
         return Evidence(Verdict.INCONCLUSIVE, f"{several}: metrics are per worker and cannot be judged", detail=detail)
@@ -275,7 +275,12 @@ def _metrics(drill: Drill) -> Evidence:
     return Evidence(Verdict.PASS, reason, len(NEEDED), "==", len(NEEDED), unit=" families", detail=detail)
 
 
-def _why_missing(seen: Snapshot) -> str:
+def _why_missing(seen: Snapshot, missing: Sequence[str]) -> str:
     if all(kind == "unknown" for kind in seen.families.values()):
         return "nothing there has a # TYPE, and without TYPE or HELP a counter without samples looks like a missing one"
-    return "see [metrics] names if they are called otherwise"
+    told = ["see [metrics] names if they are called otherwise"]
+    if seen.workers:
+        told.append("on a page of several workers a family shows with its first value: touch its labels at the start")
+    if START_TIME in missing:
+        told.append(f"where several workers share the page, they have no {START_TIME}: set [service] worker_id")
+    return "; ".join(told)
