@@ -14,6 +14,7 @@ from drill.config import Config
 from drill.envfile import EditPlan, EnvFile
 from drill.errors import CannotMeasure, DrillError
 from drill.events import EventLog
+from drill.gates import Gates
 from drill.load import BALANCED_S, GLANCE_S, Budget, budget_of, window_rate
 from drill.observation import MetricsSource, Reading, Window, open_window
 from drill.plans import Plan, hold
@@ -118,6 +119,11 @@ class Drill:
     def apply(self) -> bool:
         """Whether this drill changes anything."""
         return self.record.apply
+
+    @cached_property
+    def gates(self) -> Gates:
+        """What must hold before this drill writes anything."""
+        return Gates(self)
 
     @property
     def judged(self) -> bool:

@@ -97,7 +97,8 @@ class Rollback:
 
     def _write(self) -> None:
         drill = self._drill
-        drill.hold_plan()  # asked where the write is: `-k` may have left out the row that asks it
+        if drill.apply:
+            drill.gates.flags()  # asked where the write is: `-k` may have left out the rows that report them
         whole = len(self.wanted) == len(FLAGS)
         plan = drill.plan if whole else plan_edit(drill.plan.old_bytes, self.wanted)
         if plan.refusal or not plan.unchanged:

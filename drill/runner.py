@@ -62,7 +62,6 @@ class Runner:
         """Run a step."""
 
         def acted() -> tuple[Outcome, Evidence]:
-            self._pass_gates()
             done = act(self.drill, self.rollback)
             self._ask_again()
             return done
@@ -76,7 +75,6 @@ class Runner:
         """
         if self.drill.apply:
             with suppress(Refused, EnvWriteFailed):
-                self._pass_gates()
                 self.rollback.write()
 
     def begin_probing(self) -> None:
@@ -120,21 +118,6 @@ class Runner:
         now = look(self.drill)
         healed = "healed: " if self.rollback.healed and now.verdict is Verdict.PASS else ""
         return replace(now, reason=f"{healed}{now.reason} (before the rollback: {before.reason})")
-
-    def _pass_gates(self) -> None:
-        """With ``--apply``, look at the gates that no row has looked at: ``-k`` does not open them.
-
-        Raises `Refused` if the drill is refused.
-        """
-        from drill.checks import preflight
-
-        if not self.drill.apply:
-            return
-        for row, look in {"preflight.window": preflight.window, "preflight.faiss": preflight.faiss}.items():
-            if row not in self._ran:
-                self.check(row, look)
-        if self.drill.record.refused:
-            raise Refused(self.drill.record.refused)
 
     def _foretold(self, row: str, evidence: Evidence) -> Evidence | None:
         """In a dry-run, return what no rollback will change; such a row is required as it is after one."""

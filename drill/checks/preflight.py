@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from drill.before import still_down
@@ -44,8 +43,7 @@ RESTART_S = 20.0
 STEADY_S = 3.0
 """How long all instances must be healthy for that restart to be over."""
 POLL_S = 0.2
-EMERGENCY = "incident-"
-"""A reason that begins so says that this is an incident: the firing window does not hold a rollback up."""
+_ALONE = "; no other drill runs on this env file"
 
 
 def env_file(drill: Drill) -> Evidence:
@@ -84,30 +82,21 @@ def window(drill: Drill) -> Evidence:
 
     In an incident a rollback does not wait for a window.
     """
-    evidence = _window(drill)
+    try:
+        evidence = drill.gates.window()
+    except WindowClosed as closed:
+        if drill.apply:
+            raise
+        evidence = Evidence(Verdict.FAIL, f"--apply would be refused: {closed}")
+    else:
+        if drill.apply:
+            drill.env_file.hold()
+        evidence = replace(evidence, reason=f"{evidence.reason}{_ALONE}")
     killed = [unfinished.drill_id for unfinished in find_unfinished(drill.journal.parent)]
     if not killed:
         return evidence
     reason = f"{evidence.reason}; killed earlier, entered as interrupted by this run: {', '.join(killed)}"
     return replace(evidence, reason=reason, detail={"unfinished drills": len(killed)})
-
-
-def _window(drill: Drill) -> Evidence:
-    opens, closes = drill.config.window.opens, drill.config.window.closes
-    now = drill.clock.now()
-    early = bool(opens) and now < datetime.fromisoformat(opens)
-    late = bool(closes) and now >= datetime.fromisoformat(closes)
-    if not opens and not closes:
-        return Evidence(Verdict.PASS, "no firing window is configured; no other drill runs on this env file")
-    span = f"{opens or 'any time'} to {closes or 'any time'}"
-    if not early and not late:
-        return Evidence(Verdict.PASS, f"the firing window is open ({span}); no other drill runs on this env file")
-    if drill.record.notes.startswith(EMERGENCY):
-        return Evidence(Verdict.PASS, f"outside the firing window ({span}), allowed by the reason {EMERGENCY}*")
-    text = f"outside the firing window ({span}); wait for it, or in an incident give --reason {EMERGENCY}<ticket>"
-    if drill.apply:
-        raise WindowClosed(text)
-    return Evidence(Verdict.FAIL, f"--apply would be refused: {text}")
 
 
 def faiss(drill: Drill) -> Evidence:
@@ -116,12 +105,16 @@ def faiss(drill: Drill) -> Evidence:
     Raises `NoFallback` if one is missing, empty or damaged, for tenants that somebody named for the drill.
     """
     name = drill.config.taken.get("[service] tenants")
+    drill.gates.fallback = None
     try:
-        return _faiss(drill)
+        evidence = _faiss(drill)
     except NoFallback as problem:
         if name is None or (Path(drill.config.primary.path) / drill.config.service.tenants[0]).is_dir():
             raise
-        return Evidence(Verdict.INCONCLUSIVE, f"{problem}; the tenant is {name} of the env file: set [service] tenants")
+        reason = f"{problem}; the tenant is {name} of the env file: set [service] tenants"
+        evidence = Evidence(Verdict.INCONCLUSIVE, reason)
+    drill.gates.fallback = evidence
+    return evidence
 
 
 def _faiss(drill: Drill) -> Evidence:

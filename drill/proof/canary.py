@@ -17,7 +17,7 @@ from drill.config import Canary as Settings
 from drill.content_hash import content_hash
 from drill.context import Drill
 from drill.document_id import id_text
-from drill.errors import DrillError
+from drill.errors import DrillError, Refused
 from drill.http import Reply
 from drill.proof.letters import Letters
 from drill.proof.removal import Places, delete, merged, remove_from_target, wait_until_gone
@@ -110,6 +110,12 @@ class Canary:
     def write(self, stores: Stores) -> None:
         """Remove what an earlier drill has left in ``stores``, and write what was announced."""
         if not self.birds:
+            return
+        try:
+            self.drill.gates.documents()
+        except Refused as shut:
+            for bird in self.birds:
+                bird.problem = f"no canary was written: {shut}"
             return
         self._before, earlier = stores, self._hashes_of_earlier() | self.hashes  # its own: it may be written once more
         self._sweep(stores, earlier)

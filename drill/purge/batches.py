@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from drill.purge.budget import Budget
 from drill.purge.compare import blocks
-from drill.purge.model import Delta, EventLog, Primary, TenantDelta
+from drill.purge.model import Delta, EventLog, Primary, TenantDelta, let_through
 from drill.purge.progress import Progress
 from drill.purge.quarantine import Part, Quarantine
 from drill.target.base import Pair, Row, Target
@@ -73,6 +73,8 @@ class BatchPurge:
     tally: Tally
     agreeing: Callable[[TenantDelta], list[str]]
     """Some documents that the plan leaves where they are: a look-up that does not find them finds nothing."""
+    gate: Callable[[], None] = let_through
+    """Raises Refused if nothing more may be deleted; asked right before each delete."""
     _controls: dict[str, list[str]] = field(default_factory=dict, init=False)
     _writer: ThreadPoolExecutor = field(init=False)
     _quarantined: _Batch | None = field(default=None, init=False)
@@ -81,7 +83,7 @@ class BatchPurge:
     """Deleted, and not confirmed in the quarantine yet."""
 
     def carry_out(self, plan: Delta) -> None:
-        """Delete what ``plan`` condemns. Raises OverBudget, TargetUnavailable, PrimaryUnreadable, OSError (no room)."""
+        """Delete what ``plan`` condemns. Raises OverBudget, TargetUnavailable, PrimaryUnreadable, Refused, OSError."""
         progress = Progress(self.progress, "purge", plan.doomed)
         before = self.tally.done
         with ThreadPoolExecutor(1, thread_name_prefix="quarantine") as self._writer:
@@ -174,6 +176,7 @@ class BatchPurge:
         self.tally.skipped += len(batch.condemned) - len(gone)
 
     def _deleted_of(self, tenant: str, kept: _Kept) -> list[Row]:
+        self.gate()
         claimed = self.target.delete(tenant, kept.pairs)
         self.target.flush()
         there = look_up(self.target, tenant, [key for key, _ in kept.pairs], self._controls[tenant])

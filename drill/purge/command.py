@@ -178,6 +178,7 @@ def _run(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resul
     plan = find_plan((found.folder for found in known), arguments.plan)
     with closing(drill.open_target()) as target:
         check_mine(plan.folder, owner_of(drill, target), "plan")
+    drill.gates.window()
     prove_dual_write_off(drill)
     purge = new_purge(drill)
     report = purge.run(approve=lambda now: check_planned(plan, now, purge.settings))
@@ -225,7 +226,7 @@ def _undo(arguments: argparse.Namespace, drill: Drill, ticker: "Ticker") -> Resu
         raise UsageError(f"{arguments.drill_id} deleted nothing; `python -m drill purge status` lists what did")
     with closing(drill.open_target()) as target:
         check_mine(found.quarantine, owner_of(drill, target), "quarantine", moved=arguments.moved)
-        report = undo(found.quarantine, target, ticker)
+        report = undo(found.quarantine, target, ticker, drill.gates.documents)
     ticker.close()
     _ended(
         drill, "undone" if report.complete else "incomplete", purged=0, left=report.failed, undone=arguments.drill_id

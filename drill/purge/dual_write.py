@@ -35,10 +35,12 @@ class DualWriteNotProvenOff(Refused):
 
 def prove_dual_write_off(drill: Drill) -> None:
     """Raise DualWriteNotProvenOff unless all three say so (DESIGN.md section 10). Reads only."""
+    drill.gates.proven_off = False
     if any(change.key == FLAG for change in drill.plan.changes):
         raise _not_proven(f"{FLAG} is not OFF in {drill.record.env_file}")
     _check_journal(drill)
     _check_service(drill)
+    drill.gates.proven_off = True
 
 
 def _check_journal(drill: Drill) -> None:

@@ -36,7 +36,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from drill.errors import CannotMeasure, TargetUnavailable
+from drill.errors import CannotMeasure, Refused, TargetUnavailable
 from drill.plain_file import held_directory
 from drill.purge import plan_file
 from drill.purge.batches import BatchPurge, Tally
@@ -56,6 +56,7 @@ from drill.purge.model import (
     PurgeReport,
     PurgeSettings,
     PurgeStatus,
+    let_through,
     silent,
 )
 from drill.purge.owner import OLD, Claim, Owner, read_owner, write_owner
@@ -117,6 +118,8 @@ class Purge:
         self._progress = progress
         self._claim = claim
         self._by_text = by_text
+        self.gate: Callable[[], None] = let_through
+        """Asked right before each batch of deletes; raises Refused if nothing more may be deleted."""
         self.beginning: Beginning | None = None
         """What FAISS held when the drill began; without it, its own losses look like what the dual-write has left."""
         self.owner: Owner | None = None
@@ -165,7 +168,7 @@ class Purge:
             status, reason = PurgeStatus.DEFERRED, f"deferred: {held}{self._kept(course)}"
         except PurgeRefused as held:
             status, reason = PurgeStatus.REFUSED, f"{held}{self._kept(course)}"
-        except (OverBudget, TargetUnavailable) as stop:
+        except (OverBudget, TargetUnavailable, Refused) as stop:
             status, reason = PurgeStatus.DEFERRED, self._stopped(str(stop), course)
         except OSError as stop:
             why = stop.strerror or type(stop).__name__
@@ -219,6 +222,7 @@ class Purge:
             self._progress,
             course.tally,
             lambda tenant: agreeing(tenant, self.settings),
+            self.gate,
         )
         plan: Delta | None = course.first
         for number in range(ROUNDS):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drill.errors import CannotMeasure
-from drill.purge.model import silent
+from drill.purge.model import let_through, silent
 from drill.purge.quarantine import part_paths, read_part
 from drill.target.base import Row, Target
 
@@ -26,11 +26,13 @@ class UndoReport:
         return not self.failed
 
 
-def undo(folder: Path, target: Target, progress: Callable[[str], None] = silent) -> UndoReport:
+def undo(
+    folder: Path, target: Target, progress: Callable[[str], None] = silent, gate: Callable[[], None] = let_through
+) -> UndoReport:
     """Write every part in ``folder`` back (insert if absent), then read each document again and compare it.
 
     Idempotent. Raises CannotMeasure if there is no part or one is damaged (before anything of it is written),
-    TargetUnavailable.
+    TargetUnavailable, and what ``gate`` raises: it is asked before each part is written.
     """
     paths = part_paths(folder)
     if not paths:
@@ -40,6 +42,7 @@ def undo(folder: Path, target: Target, progress: Callable[[str], None] = silent)
     total = UndoReport(0, 0, 0)
     for number, path in enumerate(paths, 1):
         part, rows = read_part(path)
+        gate()
         target.restore(part.tenant, rows)
         target.flush()
         total = _add(total, _verify(target, part.tenant, rows))

@@ -60,6 +60,10 @@ class Ladder:
         seen: list[tuple[Rung, Evidence]] = []
         for rung in rungs:
             began = time.monotonic()
+            if shut := self.shut():
+                seen.append((rung, Evidence(Verdict.INCONCLUSIVE, f"not taken: {shut}; the service stays as it is")))
+                self.stopped = f"{rung.name}: {shut}"
+                break
             evidence = self._try(rung)
             seen.append((rung, evidence))
             changes = {key: value for key, value in rung.wanted.items() if self.good.wanted.get(key) != value}
@@ -71,6 +75,14 @@ class Ladder:
             self.stopped = f"{rung.name}: {evidence.reason}"
             break
         return _together(seen)
+
+    def shut(self) -> str:
+        """Say why the service must not go further towards the target now; empty if it may."""
+        try:
+            self.drill.gates.rung()
+        except Refused as shut:
+            return str(shut)
+        return ""
 
     def _try(self, rung: Rung) -> Evidence:
         """Take a rung and hold it. Whatever goes wrong on it, the service does not stay there unproven."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from drill.checks.faiss_kept import loss, may_go
 from drill.context import Drill
 from drill.errors import CannotMeasure
-from drill.proof.ranks import PURGES_ON, Rank
 from drill.record import Evidence, Scalar
 from drill.rollback import Rollback
 from drill.steps.faiss_losses import FaissLosses, go_on, left_alone
@@ -35,10 +34,9 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
     purge = new_purge(drill)
     if not drill.apply:
         return _rehearse(drill, purge)
-    step = drill.record.entries["disable_dual_write"].evidence
-    if step.verdict is not Verdict.PASS or step.proof not in PURGES_ON:
+    if why := drill.gates.unproven():
         drill.record.purge.deferred = True
-        return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, _unproven(step))
+        return Outcome.NOT_RUN, Evidence(Verdict.INCONCLUSIVE, f"deferred: {why}")
     if lost := loss(drill):
         note(drill.events, lost)
         drill.record.purge.deferred = True
@@ -46,16 +44,6 @@ def purge_delta(drill: Drill, _rollback: Rollback) -> tuple[Outcome, Evidence]:
             Verdict.INCONCLUSIVE, f"deferred: the target may hold the last copies of what FAISS lost: {lost}"
         )
     return _perform(drill, purge)
-
-
-def _unproven(step: Evidence) -> str:
-    """Say why step 1 is no ground for deleting anything."""
-    if step.verdict is Verdict.PASS and step.proof == Rank.STARTED:
-        return (
-            "deferred: of dual-write it is only known that a process was started with OFF, not how it reads that; "
-            "set [canary] tenant or [service] flags_path, then run again"
-        )
-    return "deferred: dual-write is not proven off, disable_dual_write says why; run again"
 
 
 def new_purge(drill: Drill) -> "Purge":
@@ -89,6 +77,7 @@ def new_purge(drill: Drill) -> "Purge":
         Claim(lambda target: owner_of(drill, target), earlier),
         drill.open_target_by_text,
     )
+    purge.gate = drill.gates.deletes
     purge.beginning = Beginning(
         drill.faiss_before,
         drill.faiss_held,

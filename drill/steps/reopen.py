@@ -41,6 +41,8 @@ def _climb(
     if doubtful := _not_green(drill, row):
         reason = f"refused: re-opening needs a green rollback; not green: {', '.join(doubtful)}"
         return Outcome.REFUSED, Evidence(Verdict.NOT_RUN, reason)
+    if shut := drill.ladder.shut():
+        return Outcome.REFUSED, Evidence(Verdict.NOT_RUN, f"refused: {shut}")
     before = first(drill)
     if before is not None and before.verdict is not Verdict.PASS:
         return Outcome.APPLIED, replace(before, reason=f"{before.reason}; no rung was climbed")

@@ -1,5 +1,6 @@
 """Command lines that run a part of the drill, repeat it, reorder it or do not run it: never a wrong green."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -145,6 +146,23 @@ def test_selecting_steps_does_not_open_the_gates(env_desk: Desk, selection: tupl
     assert ran.entry["result"] == "refused"
     assert edits(env_desk) == 0
     assert env_desk.env_file.read_bytes() == ENV
+
+
+@pytest.mark.parametrize("moved", ["env file", "plan without a zone"])
+def test_selecting_steps_does_not_open_the_gate_of_the_plan(env_desk: Desk, moved: str) -> None:
+    """The row that reports it is left out, and the plan does not hold."""
+    run(env_desk, "-k", "env_file")
+    plan = next((env_desk.artifacts / "plans").glob("*.json"))
+    before = ENV
+    if moved == "env file":
+        before += b"NEW=1\n"
+        env_desk.env_file.write_bytes(before)
+    else:
+        plan.write_text(re.sub(r'("created": "[^"+]*)[+]00:00"', r'\1"', plan.read_text()))
+    ran = run(env_desk, "--apply", "--plan", plan.stem, "-k", "not env_file")
+    ran.expect(11 if moved == "env file" else 4)
+    assert edits(env_desk) == 0
+    assert env_desk.env_file.read_bytes() == before
 
 
 def test_without_asserts_the_verdicts_are_the_same(env_desk: Desk) -> None:

@@ -173,10 +173,10 @@ def test_nothing_is_written_before_the_gates_were_looked_at(tmp_path: Path, way:
     toml = '[window]\ncloses = "2020-01-01T00:00:00Z"\n'
     drill = make_drill(tmp_path, env=MIGRATING, apply=True, selected=ALL, toml=toml)
     runner = Runner(drill, Rollback(drill))
-    if way == "step":
-        entry = runner.step("force_faiss", lambda _drill, rollback: (rollback.write(), (Outcome.APPLIED, GOOD))[1])  # type: ignore[func-returns-value]
-        assert (entry.outcome, entry.evidence.verdict) == (Outcome.REFUSED, Verdict.FAIL)
-    else:
-        runner.write_flags()
+    if way == "flags":
+        runner.write_flags()  # says nothing itself: the step tries again
+        assert (tmp_path / ".env").read_text() == MIGRATING
+    entry = runner.step("force_faiss", lambda _drill, rollback: (rollback.write(), (Outcome.APPLIED, GOOD))[1])  # type: ignore[func-returns-value]
+    assert (entry.outcome, entry.evidence.verdict) == (Outcome.REFUSED, Verdict.FAIL)
     assert drill.record.result is Result.REFUSED
     assert (tmp_path / ".env").read_text() == MIGRATING
