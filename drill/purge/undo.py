@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from drill.errors import CannotMeasure
+from drill.errors import CannotMeasure, Refused
 from drill.purge.model import let_through, silent
 from drill.purge.quarantine import part_paths, read_part
 from drill.target.base import Row, Target
@@ -42,7 +42,7 @@ def undo(
     total = UndoReport(0, 0, 0)
     for number, path in enumerate(paths, 1):
         part, rows = read_part(path)
-        gate()
+        _ask(gate, total)
         target.restore(part.tenant, rows)
         target.flush()
         total = _add(total, _verify(target, part.tenant, rows))
@@ -50,6 +50,16 @@ def undo(
             f"undo: part {number} of {len(paths)}, {total.restored} restored, {total.kept} kept, {total.failed} failed"
         )
     return total
+
+
+def _ask(gate: Callable[[], None], so_far: UndoReport) -> None:
+    """Raise what ``gate`` raises; once something is written, that is no refusal any more."""
+    try:
+        gate()
+    except Refused as shut:
+        if so_far == UndoReport(0, 0, 0):
+            raise
+        raise CannotMeasure(f"{shut}; {so_far.restored} documents are back so far, run it again to finish") from None
 
 
 def _verify(target: Target, tenant: str, rows: Sequence[Row]) -> UndoReport:
