@@ -22,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--apply and --dry-run contradict each other: give one of them")
     if command_line.is_drill(option):
         command_line.check_options(option)  # again: ``-p no:fixtures.options`` leaves out who has done so before
+        command_line.check_config_file(config)
         command_line.check_plugins(config)
         _ignore_warnings(config)
         option.no_header = True

@@ -12,6 +12,7 @@ from drill.journal.log import JOURNAL_FILE, journal_path
 from drill.plain_file import NotPlain
 from drill.printable import printable, show
 from drill.purge.command import add_purge
+from drill.secret import keep_no_keys
 from drill.verdict import EXIT_USAGE
 from drill.words import count
 
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A purge has the exit codes of a drill.
     """
+    keep_no_keys()
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:

@@ -20,6 +20,7 @@ from drill.plans import make_plan, save_plan
 from drill.record import DrillRecord, Entry, Evidence, Scalar
 from drill.unfinished import LINE, PURGE_DELETE, purged_documents, read_events
 from drill.verdict import Result, Verdict
+from drill.whose import stranger
 
 if TYPE_CHECKING:
     from drill.leaks import Search
@@ -51,13 +52,21 @@ def close_measurements(started: Launch, began: float) -> None:
 
 
 def late_warnings(started: Launch) -> list[str]:
-    """Add to the plan's row who misreads the env file, for which the flags did not wait; return a line for each."""
+    """Add to the plan's row who misreads the env file, for which the flags did not wait; return a line for each.
+
+    The first says whose the env file is, if it is somebody else's.
+    """
     drill, row = started.drill, started.record.entries["preflight.env_file"]
-    if drill is None or not drill.apply or drill.plan.unchanged:
+    if drill is None:
         return []
+    whose = [line] if (line := stranger(drill.env_file.path)) else []
+    if whose:
+        started.record.facts["whose env file"] = line
+    if not drill.apply or drill.plan.unchanged:
+        return whose
     numbered = {f"warning {number}": text for number, text in enumerate(drill.plan.warnings, 1)}
     row.evidence = replace(row.evidence, detail={**row.evidence.detail, **numbered})
-    return [f"{drill.env_file.path.name}: {text}" for text in numbered.values()]
+    return [*whose, *(f"{drill.env_file.path.name}: {text}" for text in numbered.values())]
 
 
 def _look_once_more(drill: Drill) -> None:

@@ -1,8 +1,14 @@
 """A secret that does not show itself by accident."""
 
+import os
 from typing import NoReturn
 
 MASK = "***"
+
+
+def keep_no_keys() -> None:
+    """Let no client write the keys of its TLS sessions to a file, whatever the environment says: they are secrets."""
+    os.environ.pop("SSLKEYLOGFILE", None)
 
 
 class Secret:

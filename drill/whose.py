@@ -56,6 +56,14 @@ def objection(path: Path, status: os.stat_result, *, service: bool = False) -> O
     return _of_file(path, status, allowed) or next(_of_way(path, allowed), None)
 
 
+def stranger(path: Path) -> str:
+    """Say in one line whose the env file at ``path`` is, if not of somebody who may command the drill; else empty."""
+    uid = path.lstat().st_uid
+    if uid in masters() or _is_trusted(path):
+        return ""
+    return f"{path.name} belongs to {user_name(uid)}: its settings are read, a command is never taken from it"
+
+
 def record_objection(path: Path, status: os.stat_result) -> Objection | None:
     """Return what speaks against obeying a record that a drill left among many; its directories are not asked."""
     return None if _is_trusted(path) else _of_file(path, status, masters())

@@ -124,15 +124,26 @@ def silence(*loggers: str) -> None:
 
 
 @contextmanager
-def trusted(ca_file: str) -> Iterator[None]:
-    """Name ``ca_file`` by the variable that httpx reads: for a client that takes no authorities of its own."""
-    before = os.environ.get("SSL_CERT_FILE")
-    if ca_file:
-        os.environ["SSL_CERT_FILE"] = ca_file
+def environment(**values: str | None) -> Iterator[None]:
+    """Set variables of the process for a while, ``None`` to unset one: for clients that take what is there."""
+    before = {name: os.environ.get(name) for name in values}
+    _set(values)
     try:
         yield
     finally:
-        if ca_file:
-            os.environ.pop("SSL_CERT_FILE")
-            if before is not None:
-                os.environ["SSL_CERT_FILE"] = before
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def trusted(ca_file: str) -> Iterator[None]:
+    """Name ``ca_file`` by the variable that httpx reads: for a client that takes no authorities of its own."""
+    with environment(**({"SSL_CERT_FILE": ca_file} if ca_file else {})):
+        yield

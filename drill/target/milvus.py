@@ -21,7 +21,7 @@ from drill.document_id import as_whole, id_text
 from drill.errors import CannotMeasure, TargetUnavailable
 from drill.target import fields
 from drill.target.base import Pair, Row
-from drill.target.connection import Access, quietly, require, silence
+from drill.target.connection import Access, environment, quietly, require, silence
 from drill.target.failure import asking
 from drill.target.settings import MilvusKeys
 
@@ -34,7 +34,8 @@ STRONG = {"consistency_level": "Strong"}
 
 def open_milvus(settings: MilvusKeys, values: Mapping[str, str | None], tenants: Collection[str]) -> "MilvusTarget":
     """Connect as ``settings`` say. Raises CannotMeasure (client missing, no address), TargetUnavailable."""
-    with quietly():
+    # Its client would read the .env that lies above where it is installed: in the drill's own checkout, say.
+    with quietly(), environment(PYTHON_DOTENV_DISABLED="1"):
         require(KIND, "pymilvus", lambda: __import__("pymilvus"))
     access = Access(settings, values)
     endpoint = access.required_endpoint(19530)

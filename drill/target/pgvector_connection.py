@@ -14,12 +14,15 @@ from psycopg.sql import SQL, Literal
 from psycopg.types import TypeInfo
 
 from drill.errors import TargetUnavailable
+from drill.target.connection import environment
 
 Waited = TypeVar("Waited")
 
 GRACE_S = 1.0
 """How much longer the client waits than the server's own statement timeout."""
 KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+ELSEWHERE = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE", "PGOPTIONS", "PGTARGETSESSIONATTRS")
+"""Variables by which libpq fills up a DSN: documents are deleted where the DSN leads, not a shell's variables."""
 SCHEMA_OF_EXTENSION = (
     "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
     "WHERE e.extname = 'vector'"
@@ -85,17 +88,18 @@ def _until(gen: Generator[Any, Any, Waited], deadline: float) -> Generator[Any, 
 
 
 def connect(dsn: str, connect_timeout_s: float, statement_timeout_s: float) -> BoundedConnection:
-    """Open a connection in autocommit. Raises TargetUnavailable."""
+    """Open a connection in autocommit, to where the DSN alone leads. Raises TargetUnavailable."""
     try:
-        connection = BoundedConnection.connect(
-            dsn,
-            autocommit=True,
-            prepare_threshold=None,  # poolers in transaction mode lose prepared statements
-            connect_timeout=max(2, math.ceil(connect_timeout_s)),
-            tcp_user_timeout=math.ceil(statement_timeout_s * 1000),
-            application_name="rollback-drill",
-            **KEEPALIVE,
-        )
+        with environment(**dict.fromkeys(ELSEWHERE)):
+            connection = BoundedConnection.connect(
+                dsn,
+                autocommit=True,
+                prepare_threshold=None,  # poolers in transaction mode lose prepared statements
+                connect_timeout=max(2, math.ceil(connect_timeout_s)),
+                tcp_user_timeout=math.ceil(statement_timeout_s * 1000),
+                application_name="rollback-drill",
+                **KEEPALIVE,
+            )
     except psycopg.ProgrammingError:
         raise TargetUnavailable("target pgvector: its DSN is not a PostgreSQL URL; check [target] dsn_env") from None
     except psycopg.Error as error:

@@ -86,3 +86,11 @@ def test_what_the_documents_link_to_is_there() -> None:
     for page in ("service-contract.md", "configuration.md"):
         for link in re.findall(r"\]\(([\w.-]+)(?:#[\w-]+)?\)", (DOCS / page).read_text()):
             assert (DOCS / link).is_file(), f"{page}: {link}"
+
+
+def test_the_tests_that_the_documents_name_are_there() -> None:
+    """What shows a promise cannot be renamed without the document."""
+    texts = {page.name: page.read_text() for page in DOCS.glob("*.md")}
+    named = {(name, test) for name, text in texts.items() for test in re.findall(r"`(tests/[\w/]+\.py)", text)}
+    assert ("security.md", "tests/library/test_surroundings.py") in named
+    assert [one for one in sorted(named) if not (DOCS.parent / one[1]).is_file()] == []
