@@ -23,6 +23,7 @@ UNCOUNTED = "metrics that do not count the drill's probes prove no silence"
 UNSEEN = "no shadow read may have been counted since the boot, and silence is no proof then"
 UNBELIEVED = dict.fromkeys(("disable_shadow_read", "post.shadow_silent"), f"who disobeys is not believed: {UNSEEN}")
 """What an instance that says its flags, and is seen to disobey one of them, leaves open."""
+UNWRITTEN = {"purge_delta": "nothing more is deleted once the env file is not what the drill wrote"}
 UNPURGED = "nothing is deleted before dual-write is proven off"
 SICK = "what the instance does not take from FAISS it takes from the sick target, and users feel that"
 GONE = "an instance that is gone answers nothing and counts nothing"
@@ -436,13 +437,13 @@ ROLLBACK: dict[str, Expected] = {
         says=("encrypted or signed (sops)", "decrypt"),
     ),
     "env_put_back": replace(
-        _red("every process has the flags, and the next restart undoes them", "post.environment"),
+        _red("every process has the flags, and the next restart undoes them", "post.environment", also=UNWRITTEN),
         instance=0,
         result="failure",
         says=("RETRIEVAL_BACKEND is pgvector, was faiss", "the file from before this drill", "replaced at "),
     ),
     "env_moved_away": replace(
-        _red("a service without its env file does not come up again", "post.environment"),
+        _red("a service without its env file does not come up again", "post.environment", also=UNWRITTEN),
         instance=0,
         result="failure",
         says=(".env does not exist",),
