@@ -20,10 +20,11 @@ QUICKLY = {"DRILL_SERVICE__RELOAD_TIMEOUT_S": "0.2", "DRILL_SERVICE__ON_BOOT_FAI
 QUICKLY |= {"DRILL_SLO__OBSERVE_S": "1", "GITHUB_ACTIONS": "", "PYTEST_ADDOPTS": ""}
 READ_ONLY_CHECKOUT = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"'
 NO_TEMPORARY_FILES = (
-    'mount --bind "$2" /mnt; for place in /tmp /var/tmp /usr/tmp /dev/shm; do '
+    'mount --bind "$1" /srv; mount --bind "$2" /mnt; for place in /tmp /var/tmp /usr/tmp /dev/shm; do '
     '[ ! -d "$place" ] || mount -t tmpfs -o ro none "$place"; done; '
-    'if [ ! -d "$2" ]; then mount -o remount,rw /tmp; mkdir -p "$2"; mount -o remount,ro /tmp; fi; '
-    'mount --bind /mnt "$2"'
+    'for here in "$1" "$2"; do '
+    '[ -d "$here" ] || { mount -o remount,rw /tmp; mkdir -p "$here"; mount -o remount,ro /tmp; }; done; '
+    'mount --bind /srv "$1"; mount --bind /mnt "$2"'
 )
 """Everything but the checkout's file system and the desk is read-only."""
 NAMESPACES = pytest.mark.skipif(bool(problem := namespace_problem()), reason=problem or "namespaces work")
