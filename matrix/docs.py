@@ -28,8 +28,8 @@ drill itself, with its observation or holds.
 """
 
 NOTE = """\
-Run on a machine with two cores that did other work too (load 5 to 15): an idle one is faster. Four streams ran beside each
-other, while the last changes came in: rows that those concern, or that did not fit at first, were run again at the end.
+Run on a machine with two cores that did other work too (load 5 to 15): an idle one is faster. Four streams ran beside
+each other, while the last changes came in: rows that those concern, or that did not fit at first, were run again.
 """
 """What must be known of the results that are kept."""
 
