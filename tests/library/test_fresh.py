@@ -84,7 +84,7 @@ def test_no_new_query_is_sent_where_the_operator_says_so(tmp_path: Path, server:
     drill = drill_of(tmp_path, server, toml="[smoke]\nnew_queries = false\n")
     assert search(drill).verdict is Verdict.PASS
     assert set(cached.asked) <= set(KNOWN)
-    assert drill.prober._fresh is None
+    assert drill.fresh is None, "nor by a probe: the prober is made with it"
 
 
 @pytest.mark.parametrize(

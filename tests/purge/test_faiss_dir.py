@@ -110,9 +110,9 @@ def test_a_flat_index_is_checked_in_milliseconds_without_faiss(tmp_path: Path) -
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    started = time.perf_counter()
+    started = time.process_time()  # a busy machine is not the check's fault
     FaissDir(tmp_path).check("a")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_tenants_are_the_directories_with_both_files(tmp_path: Path) -> None:

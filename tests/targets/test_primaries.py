@@ -154,7 +154,9 @@ def test_a_tenant_without_documents_is_no_inventory_to_fall_back_to(tmp_path: Pa
 def test_only_an_index_shows_that_there_is_something_to_fall_back_to(tmp_path: Path) -> None:
     """``preflight.faiss`` is inconclusive with a manifest alone, and passes with an index."""
     for make, verdict in (("idmap", Verdict.PASS), ("ndjson", Verdict.INCONCLUSIVE)):
-        drill: Any = SimpleNamespace(primary=MAKERS[make](tmp_path), config=Config(Service(tenants=["a"])))
+        drill: Any = SimpleNamespace(
+            primary=MAKERS[make](tmp_path), config=Config(Service(tenants=["a"])), gates=SimpleNamespace()
+        )
         assert preflight.faiss(drill).verdict is verdict
 
 
